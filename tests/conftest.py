@@ -1,0 +1,24 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real tables beside the project; tests that need it skip where it is absent."""
+    folder = (ROOT / "../shared/data").resolve()
+    if not folder.is_dir():
+        pytest.skip("../shared/data is not here: this test reads real tables that are not part of the project")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The folder of values computed by R (scripts and versions stand beside them)."""
+    return ROOT / "tests" / "reference"
