@@ -1,0 +1,66 @@
+# mixflow from the command line. `make` alone lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+PYTHON ?= python3
+CORES ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 8))')
+VENV := .venv
+BIN := $(VENV)/bin
+# Wheels only, so that no compiler is ever called; connection-pool is pure Python without a wheel.
+PIP_FLAGS := --quiet --disable-pip-version-check --only-binary :all: --no-binary connection-pool
+PYTEST_ARGS ?=
+UV_ARGS ?=
+DEMO := alzheimer-csf
+
+.PHONY: help demo test coverage lint bench lock clean env
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+env: $(VENV)/.package ## make the environment in .venv (once; the other targets do it themselves)
+
+# The stamp is written last: an interrupted installation starts again from nothing.
+$(VENV)/.locked: requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; ok = (3, 11) <= v < (3, 14); \
+	  ok or sys.exit("mixflow needs Python 3.11, 3.12 or 3.13; %s is %d.%d. Say which: make PYTHON=python3.12 ..." \
+	  % (sys.executable, v[0], v[1]))'
+	@echo "Making the environment in $(VENV) (once; 1 to 4 minutes) ..."
+	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip $(VENV)
+	@$(PYTHON) -m pip --python $(BIN)/python install $(PIP_FLAGS) --no-deps --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.package: $(VENV)/.locked pyproject.toml
+	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check \
+	  --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: env ## run mixflow on the embedded study and say where its report is
+	@$(BIN)/mixflow run --cores $(CORES)
+
+test: env ## run all tests (PYTEST_ARGS="-k name" for some)
+	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile $(PYTEST_ARGS)
+
+coverage: env ## run all tests and say which lines they never reach
+	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+
+lint: env ## ruff, pyright, snakefmt, snakemake --lint, import layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/snakefmt --check Snakefile workflow workflows
+	@$(BIN)/snakemake --lint
+	@$(BIN)/lint-imports
+
+bench: env ## measure the speed against lmerTest (needs R with lmerTest)
+	@$(BIN)/snakemake --snakefile Snakefile --cores $(CORES) benchmark
+
+lock: ## renew requirements.lock from pyproject.toml (needs uv; UV_ARGS="--upgrade-package NAME")
+	@uv pip compile pyproject.toml --extra test --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet \
+	  $(UV_ARGS) --output-file requirements.lock
+
+clean: ## remove the environment, the embedded study's outputs and caches
+	@rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build dist
+	@rm -rf results/$(DEMO) logs/$(DEMO) benchmarks/$(DEMO)
