@@ -1,0 +1,6 @@
+"""Formula language: text -> `Terms`. Knows neither data nor pandas; formulaic is imported when first needed."""
+
+from mixflow.formula.parse import parse
+from mixflow.formula.terms import RandomTerm, Terms
+
+__all__ = ["RandomTerm", "Terms", "parse"]

@@ -1,0 +1,117 @@
+"""The part of a formula that formulaic parses: its check, its terms and its columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mixflow.errors import MixflowError
+from mixflow.formula.allowed import CONTRASTS, FUNCTIONS, variables
+from mixflow.formula.tokens import Token, depths, refuse
+
+if TYPE_CHECKING:
+    from formulaic.parser.types import Term
+
+SMOOTHS = ("s", "te", "ti", "t2")
+_OPERATORS = frozenset("+ - * / : ^ ** %in%".split())
+_DECORATION = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]|\[1;31m|\[0m")
+
+
+def check_fixed(tokens: Sequence[Token], text: str) -> None:
+    """Refuse by place what formulaic would evaluate, misread or not know."""
+    for number, (token, depth) in enumerate(depths(tokens)):
+        following = tokens[number + 1] if number + 1 < len(tokens) else None
+        if token.kind == "name" and following is not None and following.text == "(":
+            _check_call(token)
+        elif token.kind == "name" and token.text.startswith("contr."):
+            _check_coding(token)
+        elif depth == 0 and (token.kind == "string" or token.text == "["):
+            remedy = "Write a column's name in backticks: `name`." if token.kind == "string" else None
+            raise refuse("A formula names columns", token.start, token.text, remedy)
+        elif depth == 0 and token.kind == "op" and token.text not in _OPERATORS:
+            raise refuse(f"{token.text!r} has no meaning here", token.start, token.text)
+
+
+def _check_call(name: Token) -> None:
+    if name.text in SMOOTHS:
+        remedy = "Use bs(x, df=4) for a spline without penalty."
+        raise refuse(f"{name.text}() is not supported yet", name.start, name.text, remedy)
+    if name.text == "offset":
+        raise refuse("offset() can only be added", name.start, name.text, "Write ... + offset(log(reads)).")
+    if name.text not in FUNCTIONS:
+        known = f"Functions of a formula: {', '.join(sorted(FUNCTIONS))}."
+        raise refuse(f"{name.text}() is not a function of mixflow's formulas", name.start, name.text, known)
+
+
+def _check_coding(name: Token) -> None:
+    if name.text.removeprefix("contr.") not in CONTRASTS:
+        known = f"Known: {', '.join('contr.' + c for c in sorted(CONTRASTS))}."
+        raise refuse(f"{name.text} is not a coding of mixflow's formulas", name.start, name.text, known)
+
+
+def formulaic_terms(right: str, start: int = 0) -> list[Term]:
+    """Terms of a right-hand side in R's order, every factor of which was seen to be harmless."""
+    from formulaic import Formula
+
+    try:
+        formula: Any = Formula(right)
+        terms = list(formula)
+        factors = [factor for term in terms for factor in term.factors]
+    except Exception as error:  # formulaic raises many kinds for what is one thing: a formula it cannot read
+        message = _DECORATION.sub("", str(error)).split("\n")[0]
+        raise refuse(f"This part of the formula cannot be read: {message}", start, right) from error
+    for factor in factors:
+        _check_factor(factor, right, start)
+    return terms
+
+
+def _check_factor(factor: Any, right: str, start: int) -> None:
+    method = factor.eval_method.value
+    if method == "literal" and factor.expr != "1":
+        raise refuse("A number cannot be a term", start, right, "Write I(2 * x) to scale a column.")
+    if method == "python":
+        variables(factor.expr)
+
+
+def term_texts(right: str, start: int = 0) -> list[str]:
+    """The terms written out: ``1 + a*b`` gives ``1``, ``a``, ``b``, ``a:b`` (backticks kept)."""
+    return [term_text(term) for term in formulaic_terms(right, start)]
+
+
+def term_text(term: Term) -> str:
+    """One term as a formula writes it, with backticks where a name needs them."""
+    return ":".join(factor_text(factor) for factor in term.factors) or "1"
+
+
+def factor_text(factor: Any) -> str:
+    """A factor as a formula writes it."""
+    if factor.eval_method.value != "lookup" or factor.expr.isidentifier():
+        return factor.expr
+    return f"`{factor.expr}`"
+
+
+def factor_columns(factor: Any) -> frozenset[str]:
+    """The columns a factor reads."""
+    if factor.eval_method.value == "literal":
+        return frozenset()
+    if factor.eval_method.value == "lookup":
+        return frozenset({factor.expr})
+    return variables(factor.expr)
+
+
+def columns(right: str, start: int = 0) -> frozenset[str]:
+    """Every column that a right-hand side names."""
+    found = (factor_columns(factor) for term in formulaic_terms(right, start) for factor in term.factors)
+    return frozenset().union(*found)
+
+
+__all__ = [
+    "MixflowError",
+    "check_fixed",
+    "columns",
+    "factor_columns",
+    "formulaic_terms",
+    "term_text",
+    "term_texts",
+]

@@ -1,0 +1,47 @@
+"""What a formula says, without data: `Terms` and its `RandomTerm`s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RandomTerm:
+    """One random term ``(columns | group)``.
+
+    ``columns``: right-hand side for formulaic, intercept implied unless removed, e.g. ``1 + time``.
+    ``group``: factors whose observed combinations are the levels, e.g. ``("site", "transect")``.
+    ``covariance``: ``us`` (unstructured) or ``diag`` (independent columns).
+    ``text``: the term as the user wrote it (an expanded term keeps the text it came from).
+    """
+
+    columns: str
+    group: tuple[str, ...]
+    covariance: str
+    text: str
+
+    @property
+    def group_name(self) -> str:
+        """The group as it is shown: ``site:transect``."""
+        return ":".join(self.group)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A parsed formula: response, fixed part, random terms and offsets; knows nothing of data.
+
+    ``response``: expression on the left, or None when every feature is the response.
+    ``fixed``: right-hand side for formulaic, intercept implied unless removed.
+    ``offset``: expressions whose sum is added to the linear predictor.
+    ``variables``: every column the formula names.
+    """
+
+    text: str
+    response: str | None
+    fixed: str
+    random: tuple[RandomTerm, ...]
+    offset: tuple[str, ...]
+    variables: frozenset[str]
+
+    def __str__(self) -> str:
+        return self.text
