@@ -1,0 +1,105 @@
+"""What missing values can tell: features seen in one group only, and intensity against missingness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import hypergeom
+
+from mixflow.preprocess.scales import Mask, Values
+
+ABSENT_AT_ZERO = frozenset({"intensity", "count", "proportion"})
+COLUMNS = ("feature", "factor", "level", "n_observed", "n_level", "n_other", "p_value")
+TIES = 1 + 1e-7
+"""Tables as probable as the one seen belong to its tail; the margin is that of R's fisher.test."""
+
+
+def seen(values: Values, scale: str) -> Mask:
+    """Where a feature was seen (feature, sample): not missing and, where 0 means absent, above 0."""
+    return values > 0 if scale in ABSENT_AT_ZERO else ~np.isnan(values)
+
+
+def fisher_exact(
+    n_observed: NDArray[np.int64], n_level: NDArray[np.int64], n_other: NDArray[np.int64]
+) -> Values:
+    """Two-sided p of the table [[n_observed, n_level - n_observed], [0, n_other]], all arguments (row,).
+
+    The sum of the hypergeometric probabilities that do not exceed that of the table (R's fisher.test).
+    """
+    tables, where = np.unique(np.stack([n_observed, n_level, n_other], axis=1), axis=0, return_inverse=True)
+    observed, level, other = (tables[:, [i]] for i in range(3))
+    support = np.arange(observed.max(initial=0) + 1)[None, :]
+    probability = hypergeom.pmf(support, level + other, level, observed)
+    at = hypergeom.pmf(observed, level + other, level, observed)
+    p = np.where(probability <= at * TIES, probability, 0.0).sum(axis=1)
+    return np.minimum(p, 1.0)[where.ravel()]
+
+
+def _one_factor(is_seen: Mask, labels: pd.Series, name: str) -> pd.DataFrame:
+    codes, levels = pd.factorize(labels, sort=True)
+    known = codes >= 0
+    sizes = np.bincount(codes[known], minlength=len(levels))
+    counts = is_seen[:, known].astype(np.int64) @ np.eye(len(levels), dtype=np.int64)[codes[known]]
+    rows = np.flatnonzero((counts > 0).sum(axis=1) == 1) if len(levels) > 1 else np.empty(0, dtype=np.int64)
+    level = counts[rows].argmax(axis=1) if len(rows) else rows
+    n_observed, n_level = counts[rows, level], sizes[level]
+    n_other = known.sum() - n_level
+    return pd.DataFrame(
+        {
+            "feature": rows,
+            "factor": np.full(len(rows), name, dtype=object),
+            "level": np.asarray(levels, dtype=object)[level] if len(rows) else np.empty(0, dtype=object),
+            "n_observed": n_observed,
+            "n_level": n_level,
+            "n_other": n_other,
+            "p_value": fisher_exact(n_observed, n_level, n_other) if len(rows) else np.empty(0),
+        },
+        columns=list(COLUMNS),
+    )
+
+
+def one_group(
+    values: Values,
+    scale: str,
+    factors: pd.DataFrame,
+    is_sample: Mask | None = None,
+    names: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Features seen in a single level of a factor.
+
+    ``values`` (feature, sample) as read, ``factors`` one column for each factor (rows = samples). Returns a
+    frame with the columns ``feature`` (row index), ``factor, level, n_observed, n_level, n_other, p_value``,
+    one row for each such feature and factor, ordered by factor, then p; with ``names`` (ids of all features)
+    ``feature_id`` too.
+    """
+    chosen = np.ones(values.shape[1], dtype=bool) if is_sample is None else np.asarray(is_sample, dtype=bool)
+    is_seen = seen(values, scale)[:, chosen]
+    tables = [_one_factor(is_seen, factors[name][chosen], str(name)) for name in factors.columns]
+    tables = [table.sort_values(["p_value", "feature"], kind="stable") for table in tables if len(table)]
+    found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+    found = found.astype(
+        {
+            "feature": np.int64,
+            "n_observed": np.int64,
+            "n_level": np.int64,
+            "n_other": np.int64,
+            "p_value": float,
+        }
+    )
+    if names is not None:
+        found.insert(0, "feature_id", np.asarray(names, dtype=object)[found["feature"].to_numpy()])
+    return found
+
+
+def missingness(values: Values, is_sample: Mask | None = None) -> tuple[Values, Values]:
+    """Mean of the observed values (NaN where none is) and fraction of missing ones, each (feature,)."""
+    chosen = values if is_sample is None else values[:, is_sample]
+    observed = ~np.isnan(chosen)
+    count = observed.sum(axis=1)
+    mean = np.divide(
+        np.where(observed, chosen, 0.0).sum(axis=1), count, out=np.full(len(chosen), np.nan), where=count > 0
+    )
+    return mean, 1.0 - count / max(chosen.shape[1], 1)

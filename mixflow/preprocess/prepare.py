@@ -1,0 +1,125 @@
+"""The one way from raw values to the values that are fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mixflow.errors import MixflowError, Problem
+from mixflow.preprocess.filters import apply_filters
+from mixflow.preprocess.normalise import check_normalise, median, total_sum
+from mixflow.preprocess.scales import Labels, Mask, Values, refuse_values, scale_of
+from mixflow.preprocess.transforms import apply, check_fits, pseudocount_for, transform_of
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Result of :func:`prepare`.
+
+    ``value`` (feature, sample), NaN for features not kept; ``scale`` and ``unit`` of it; ``size_factor``
+    (sample,) what normalisation subtracted or divided by (1 where nothing was done); ``kept`` and
+    ``dropped_by`` (feature,); ``dropped`` how many features each filter dropped; ``notes`` sentences.
+    """
+
+    value: Values
+    scale: str
+    unit: str
+    size_factor: Values
+    kept: Mask
+    dropped_by: NDArray[np.object_]
+    dropped: dict[str, int]
+    notes: list[str]
+
+
+def _check_input(values: Values, is_sample: Mask, labels: Labels) -> None:
+    if values.ndim != 2 or is_sample.shape != (values.shape[1],):
+        raise ValueError("values must be (feature, sample) and is_sample (sample,)")
+    refuse_values(
+        values, np.isinf(values), labels, "An infinite value.", column="data", remedy="Code it as missing."
+    )
+    if not is_sample.any():
+        raise MixflowError(
+            Problem("No sample has the role 'sample'.", column="samples.role", remedy="Correct samples.role.")
+        )
+
+
+def check(scale: str, config: Mapping[str, Any]) -> None:
+    """Refuse transform and normalisation that do not fit ``scale``: needs no data."""
+    scale_of(scale)
+    normalise, transform = config.get("normalise", "none"), config.get("transform", "none")
+    transform_of(transform)
+    if normalise == "total_sum":
+        check_normalise(normalise, scale)
+        scale = "proportion"
+    check_fits(transform, scale)
+    after = scale if transform == "none" else transform
+    if normalise != "total_sum":
+        check_normalise(normalise, after)
+
+
+def prepare(
+    values: Values,
+    scale: str,
+    config: Mapping[str, Any],
+    *,
+    is_sample: Mask | None = None,
+    sheet: pd.DataFrame | None = None,
+    unit: str | None = None,
+    features: Sequence[str] | None = None,
+    samples: Sequence[str] | None = None,
+) -> Prepared:
+    """Normalise by total sum, transform, normalise by median, filter: in this order, each only when asked.
+
+    ``values`` (feature, sample) as read, NaN missing; ``config`` the key ``preprocess`` (transform,
+    normalise, zero, filters); ``is_sample`` (sample,) role is `sample`: filters and reference levels count
+    these only; ``sheet`` sample columns (rows = samples) for filters by group; ``unit`` of the raw values.
+    Nothing is imputed. Raises MixflowError for what does not fit the scale or lies outside a domain.
+    """
+    labels = Labels(features, samples)
+    role = np.ones(values.shape[1], dtype=bool) if is_sample is None else np.asarray(is_sample, dtype=bool)
+    _check_input(values, role, labels)
+    check(scale, config)
+    normalise, transform = config.get("normalise", "none"), config.get("transform", "none")
+    notes: list[str] = []
+    raw = _zeros_to_missing(values, scale, notes)
+    value, factor, now = raw, np.full(values.shape[1], 1.0), scale
+    if normalise == "total_sum":
+        value, factor = total_sum(raw, labels)
+        now, unit = "proportion", None
+        notes.append("Each sample was divided by the sum of its values (total-sum scaling).")
+    pseudocount = (config.get("zero") or {}).get("pseudocount")
+    _note_pseudocount(transform, now, value, pseudocount, notes)
+    value, now, unit = apply(value, transform, now, pseudocount=pseudocount, unit=unit, labels=labels)
+    if normalise == "median":
+        value, factor = median(value, now, role, labels)
+        notes.append(_median_note(now))
+    filtered = apply_filters(raw, value, scale, config.get("filters") or {}, role, sheet)
+    value = np.where(filtered.kept[:, None], value, np.nan)
+    return Prepared(value, now, unit, factor, filtered.kept, filtered.dropped_by, filtered.counts, notes)
+
+
+def _zeros_to_missing(values: Values, scale: str, notes: list[str]) -> Values:
+    zeros = values == 0
+    if not (scale_of(scale).zero_is_missing and zeros.any()):
+        return values
+    notes.append(f"{int(zeros.sum())} values of 0 were taken as missing, as the scale '{scale}' says.")
+    return np.where(zeros, np.nan, values)
+
+
+def _note_pseudocount(
+    transform: str, scale: str, values: Values, stated: float | None, notes: list[str]
+) -> None:
+    c = pseudocount_for(transform, scale, values, stated)
+    if c > 0:
+        notes.append(f"A pseudocount of {c:g} was added to every value before {transform}.")
+
+
+def _median_note(scale: str) -> str:
+    if scale == "intensity":
+        return "Each sample was divided by its median over the geometric mean of all samples' medians."
+    return "From each sample its median, less the mean of all samples' medians, was subtracted."
