@@ -3,6 +3,7 @@
 One declaration for each variable; writing and reading check against it (`mixflow.store.check`).
 Dims in braces vary by model: ``level {group}`` is the dim of the levels of one grouping factor.
 """
+# ruff: noqa: E501 -- a table, one variable a line
 
 from __future__ import annotations
 
@@ -24,10 +25,13 @@ class Variable:
     optional: bool = False
 
 
-def _v(group: str, name: str, dims: str, dtype: str, unit: str, meaning: str, optional: bool = False) -> Variable:
+def _v(
+    group: str, name: str, dims: str, dtype: str, unit: str, meaning: str, optional: bool = False
+) -> Variable:
     return Variable(group, name, tuple(dims.split()), dtype, unit, meaning, optional)
 
 
+# fmt: off
 VARIABLES: tuple[Variable, ...] = (
     # -- data: the measurements (group attrs: scale, transform, normalise, and JSON lists `dropped`, `notes`)
     _v("data", "raw", "feature sample", "float64", "attrs['unit']", "measurements as read; missing is NaN"),
@@ -103,3 +107,4 @@ VARIABLES: tuple[Variable, ...] = (
     _v("tests", "f_q_value", "feature omnibus", "float64", "", "Benjamini-Hochberg", True),
     _v("tests", "f_status", "feature omnibus", "int8", "", "status of the F test", True),
 )
+# fmt: on

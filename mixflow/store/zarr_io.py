@@ -1,0 +1,127 @@
+"""A tree to and from a Zarr v3 store: checksummed chunks, all or nothing, checked against the schema."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.codecs import ZstdCodec
+
+from mixflow.errors import MixflowError, Problem
+from mixflow.store import atomic, manifest
+from mixflow.store.check import check
+from mixflow.store.schema import SCHEMA_VERSION
+
+BLOCK = 512
+"""Features of a chunk are a multiple of this: the block in which features are fitted."""
+CHUNK_BYTES = 4 << 20
+"""Aim for the size of a chunk before compression."""
+
+
+def write(content: xr.DataTree | xr.Dataset, path: Path | str, group: str = "/") -> Path:
+    """Write a tree, or a dataset as ``group``, as the store ``path``; what was there is replaced as a whole.
+
+    Every array carries a checksum (zstd); chunks hold a multiple of 512 features; a manifest lists all files.
+    Raises MixflowError where the content is not what `mixflow.store.schema` declares.
+    """
+    tree = xr.DataTree.from_dict({group: content}) if isinstance(content, xr.Dataset) else content.copy()
+    tree.attrs = {**tree.attrs, "schema_version": SCHEMA_VERSION}
+    check(tree, file=str(path))
+    tree = tree.map_over_datasets(_plain)
+    with atomic.replaced(path) as temporary, zarr.config.set({"array.write_empty_chunks": True}):
+        tree.to_zarr(temporary, mode="w-", zarr_format=3, consolidated=False, encoding=_encoding(tree))
+        manifest.write(temporary)
+    return Path(path)
+
+
+def open(path: Path | str) -> xr.DataTree:
+    """The store as a DataTree, arrays read when used, text as objects.
+
+    Raises MixflowError where there is no store, or its variables are not those of the schema.
+    """
+    _require_store(Path(path))
+    with _foreign_files_allowed():
+        tree = xr.open_datatree(str(path), engine="zarr", consolidated=False)
+    check(tree, file=str(path))
+    return tree.map_over_datasets(_text_as_objects)
+
+
+def load(path: Path | str) -> xr.DataTree:
+    """As `open`, with every array read into memory; damaged chunks raise MixflowError."""
+    tree = open(path)
+    try:
+        return tree.load()
+    except Exception as error:
+        raise MixflowError(
+            Problem(
+                f"a chunk of the store cannot be read: {error}",
+                file=str(path),
+                remedy="run `mixflow verify` on it, then the step that makes it again",
+            )
+        ) from error
+
+
+def _require_store(path: Path) -> None:
+    if not (path / "zarr.json").is_file():
+        what = "no such folder" if not path.exists() else "not a Zarr v3 store (no zarr.json in it)"
+        raise MixflowError(
+            Problem(
+                what,
+                file=str(path),
+                remedy="name the folder study.zarr of a results folder, or run the study",
+            )
+        )
+
+
+@contextmanager
+def _foreign_files_allowed() -> Iterator[None]:
+    """The manifest and Snakemake's timestamp lie among the arrays; Zarr warns of it at each listing."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Object at .* is not recognized as a component")
+        yield
+
+
+def _encoding(tree: xr.DataTree) -> dict[str, dict[str, dict[str, Any]]]:
+    return {
+        node.path: {
+            str(name): {
+                "chunks": chunks(variable.dims, variable.shape, variable.dtype.itemsize),
+                "compressors": [ZstdCodec(level=3, checksum=True)],
+            }
+            for name, variable in node.to_dataset(inherit=False).variables.items()
+        }
+        for node in tree.subtree
+    }
+
+
+def chunks(dims: tuple[Any, ...], shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Chunk shape: whole in every dim but ``feature``, which is cut at a multiple of 512 of about 4 MB."""
+    row = itemsize * int(np.prod([n for dim, n in zip(dims, shape, strict=True) if dim != "feature"]))
+    blocks = max(1, CHUNK_BYTES // max(1, BLOCK * row))
+    features = BLOCK * blocks
+    return tuple(
+        max(1, min(n, features) if dim == "feature" else n) for dim, n in zip(dims, shape, strict=True)
+    )
+
+
+def _plain(dataset: xr.Dataset) -> xr.Dataset:
+    """Drop what an earlier file left on variables (chunks, codecs), and hold text as objects."""
+    return _text_as_objects(dataset.drop_encoding())
+
+
+def _text_as_objects(dataset: xr.Dataset) -> xr.Dataset:
+    """Text variables as numpy objects: pandas and numpy treat StringDType and fixed-width text unevenly."""
+    text = {
+        name: variable.copy(data=np.asarray(variable.values, dtype=object))
+        for name, variable in dataset.variables.items()
+        if name not in dataset.indexes and variable.dtype.kind in "TU"
+    }
+    return dataset.assign({k: v for k, v in text.items() if k in dataset.data_vars}).assign_coords(
+        {k: v for k, v in text.items() if k in dataset.coords}
+    )
