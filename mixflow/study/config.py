@@ -1,0 +1,330 @@
+"""The config of a study: `load(path)` -> `Study`, or everything that is wrong with it at once.
+
+Nothing here reads data, the sheet, or another study's config; importing it imports neither jax nor pandas.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mixflow.errors import MixflowError
+from mixflow.study import schema, yamlfile
+
+ContrastSpec = dict[str, Any]
+"""One column -> [first, second] | "all pairs" | "versus reference" | "omnibus" | number; and `at` -> {column: level}."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the measurements are and how they are read. Paths are resolved, not checked."""
+
+    files: tuple[Path, ...]
+    format: str
+    scale: str | None
+    unit: str | None
+    options: dict[str, Any]
+    features: Path | None
+    drop_contaminants: bool
+    contaminant_patterns: tuple[str, ...]
+    unmatched: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A declared column of the sheet; `levels` as they stand in the sheet, `labels` as they are shown."""
+
+    name: str
+    type: str
+    levels: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = None
+    reference: str | None = None
+    unit: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A column made from `source` ("id" is the sample id) by the regular expression `pattern`."""
+
+    name: str
+    source: str
+    pattern: str
+
+
+@dataclass(frozen=True)
+class Role:
+    """The column of roles and, for qc, blank, reference (and sample), the values that mean each."""
+
+    column: str
+    values: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The sample sheet."""
+
+    file: Path | None
+    id: str | None
+    id_map: dict[str, str]
+    derive: tuple[Derived, ...]
+    columns: dict[str, Column]
+    role: Role | None
+    order: str | None
+    unit: str | None
+    allow_repeats: bool
+
+
+@dataclass(frozen=True)
+class ObservedBy:
+    """Filter: least `fraction` of samples with a value in `any` or `all` groups of `factor`."""
+
+    factor: str
+    fraction: float
+    groups: str
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Filters of features; fractions lie in 0..1."""
+
+    min_observed: float
+    min_observed_by: ObservedBy | None
+    min_prevalence: float
+    min_abundance: float
+    near_zero_variance: bool
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """Transform, normalisation, the zero rule of clr, filters."""
+
+    transform: str
+    normalise: str
+    pseudocount: float
+    filters: Filters
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Batch factors, method of harmonisation, and what the models read. `keep` None: see plan.kept_columns."""
+
+    factors: tuple[str, ...]
+    method: str
+    keep: tuple[str, ...] | None
+    fit_on: str
+    accept_anticonservative: bool
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One configured model."""
+
+    name: str
+    formula: str
+    title: str
+    reml: bool
+    contrasts: dict[str, ContrastSpec]
+    adjust: str
+    min_values: int
+    include: dict[str, tuple[str, ...]]
+    exclude: dict[str, tuple[str, ...]]
+    compare_to: str | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the report shows."""
+
+    features: tuple[str, ...]
+    top: int
+    share: bool
+    alpha: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked config. `raw` is the whole config with its defaults (plain JSON types, for provenance)."""
+
+    name: str
+    title: str
+    path: Path
+    data: Data
+    samples: Samples
+    preprocess: Preprocess
+    batch: Batch
+    models: tuple[ModelConfig, ...]
+    few_levels: str
+    report: Report
+    shards: int | None
+    seed: int
+    raw: dict[str, Any] = field(repr=False)
+    lines: Mapping[yamlfile.Path_, int] = field(repr=False, compare=False)
+
+    @property
+    def headline(self) -> ModelConfig:
+        """The first model."""
+        return self.models[0]
+
+    def place(self, *keys: str) -> dict[str, Any]:
+        """file, row and column of a key of the config, as fields of a Problem."""
+        return {
+            "file": str(self.path),
+            "row": schema.line_of(dict(self.lines), keys),
+            "column": yamlfile.dotted(keys),
+        }
+
+
+def load(path: str | os.PathLike[str]) -> Study:
+    """The study that the YAML file at `path` describes.
+
+    Raises MixflowError with every problem found: file, line of the key, dotted key, value and remedy.
+    """
+    from mixflow.study import rules
+
+    file = yamlfile.read(Path(path))
+    values = schema.convert(file)
+    found = rules.comment_traps(file) + schema.problems(values, file)
+    if found:
+        raise MixflowError(found)
+    study = _study(values, Path(path), file)
+    found = rules.check(study)
+    if found:
+        raise MixflowError(sorted(found, key=lambda problem: problem.row or 0))
+    return study
+
+
+def _study(raw: dict[str, Any], path: Path, file: yamlfile.YamlFile) -> Study:
+    find = _Finder(path, raw["data"]["data_root"])
+    columns = {name: _column(name, spec) for name, spec in raw["samples"]["columns"].items()}
+    return Study(
+        name=raw["study"],
+        title=raw["title"] or raw["study"],
+        path=path,
+        data=_data(raw["data"], find),
+        samples=_samples(raw["samples"], columns, find),
+        preprocess=_preprocess(raw["preprocess"]),
+        batch=_batch(raw["batch"]),
+        models=tuple(_model(name, spec, columns) for name, spec in raw["models"].items()),
+        few_levels=raw["few_levels"],
+        report=Report(**{**raw["report"], "features": tuple(raw["report"]["features"])}),
+        shards=None if raw["shards"] == "auto" else raw["shards"],
+        seed=raw["seed"],
+        raw=raw,
+        lines=file.lines,
+    )
+
+
+class _Finder:
+    """Relative paths: in data_root, in the config's folder, in the working folder; the first that exists."""
+
+    def __init__(self, config: Path, data_root: str):
+        root = Path(data_root).expanduser()
+        inside, working = config.parent / root, root
+        self.folders = (inside if inside.is_dir() or not working.is_dir() else working, config.parent, Path())
+
+    def __call__(self, name: str) -> Path:
+        candidates = [folder / Path(name).expanduser() for folder in self.folders]
+        return next((path for path in candidates if path.exists()), candidates[0])
+
+
+def _data(raw: dict[str, Any], find: _Finder) -> Data:
+    return Data(
+        files=tuple(find(name) for name in _names(raw["files"])),
+        format=raw["format"],
+        scale=raw["scale"],
+        unit=raw["unit"],
+        options=raw["options"],
+        features=find(raw["features"]) if raw["features"] else None,
+        drop_contaminants=raw["contaminants"]["drop"],
+        contaminant_patterns=tuple(raw["contaminants"]["patterns"]),
+        unmatched=raw["unmatched"],
+    )
+
+
+def _names(value: str | list[str] | None) -> tuple[str, ...]:
+    """One name or a list of names as a tuple."""
+    return () if value is None else (value,) if isinstance(value, str) else tuple(value)
+
+
+def _column(name: str, raw: dict[str, Any]) -> Column:
+    levels, labels = raw.get("levels"), raw.get("labels")
+    return Column(
+        name=name,
+        type=raw["type"],
+        levels=tuple(levels) if levels else None,
+        labels=tuple(labels) if labels else None,
+        reference=raw["reference"],
+        unit=raw["unit"],
+        label=raw["label"],
+    )
+
+
+def _samples(raw: dict[str, Any], columns: dict[str, Column], find: _Finder) -> Samples:
+    role, unit = raw["role"], raw["unit"]
+    role = {"column": role} if isinstance(role, str) else role
+    unit = {"column": unit, "allow_repeats": False} if isinstance(unit, str) else unit
+    return Samples(
+        file=find(raw["file"]) if raw["file"] else None,
+        id=raw["id"],
+        id_map=raw["id_map"],
+        derive=tuple(Derived(name, spec["from"], spec["pattern"]) for name, spec in raw["derive"].items()),
+        columns=columns,
+        role=Role(role["column"], {k: _names(v) for k, v in role.items() if k != "column" and v})
+        if role
+        else None,
+        order=raw["order"],
+        unit=unit["column"] if unit else None,
+        allow_repeats=bool(unit and unit["allow_repeats"]),
+    )
+
+
+def _preprocess(raw: dict[str, Any]) -> Preprocess:
+    filters = dict(raw["filters"])
+    by = filters.pop("min_observed_by")
+    return Preprocess(
+        transform=raw["transform"],
+        normalise=raw["normalise"],
+        pseudocount=raw["zero"]["pseudocount"],
+        filters=Filters(**filters, min_observed_by=ObservedBy(**by) if by else None),
+    )
+
+
+def _batch(raw: dict[str, Any]) -> Batch:
+    keep = None if raw["keep"] is None else _names(raw["keep"])
+    return Batch(**{**raw, "factors": _names(raw["factors"]), "keep": keep})
+
+
+def _model(name: str, raw: dict[str, Any], columns: dict[str, Column]) -> ModelConfig:
+    return ModelConfig(
+        name=name,
+        formula=raw["formula"],
+        title=raw["title"],
+        reml=raw["reml"],
+        contrasts={title: _contrast(spec, columns) for title, spec in raw["contrasts"].items()},
+        adjust=raw["adjust"],
+        min_values=raw["min_values"],
+        include={column: _names(levels) for column, levels in raw["include"].items()},
+        exclude={column: _names(levels) for column, levels in raw["exclude"].items()},
+        compare_to=raw["compare_to"],
+    )
+
+
+def _contrast(raw: dict[str, Any], columns: dict[str, Column]) -> ContrastSpec:
+    """The contrast as configured; `at` values are numbers unless the column is a declared factor."""
+    spec = {key: value for key, value in raw.items() if key != "at"}
+    at = {name: _at_value(value, columns.get(name)) for name, value in raw["at"].items()}
+    return {**spec, "at": at} if at else spec
+
+
+def _at_value(text: str, column: Column | None) -> str | float:
+    if column is not None and column.type != "number":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        return text
