@@ -1,4 +1,4 @@
-"""Formula language: text -> `Terms`. Knows neither data nor pandas; formulaic is imported when first needed."""
+"""Formula language: text -> `Terms`. Knows no data; formulaic is imported when first needed."""
 
 from mixflow.formula.parse import parse
 from mixflow.formula.terms import RandomTerm, Terms

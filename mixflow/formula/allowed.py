@@ -7,9 +7,11 @@ import re
 
 from mixflow.errors import MixflowError, Problem
 
-FUNCTIONS = frozenset("log log2 log10 log1p sqrt exp abs I C poly center scale bs cr".split())
+FUNCTIONS = frozenset(
+    ["log", "log2", "log10", "log1p", "sqrt", "exp", "abs", "I", "C", "poly", "center", "scale", "bs", "cr"]
+)
 """Names a formula may call; all else is refused before evaluation."""
-CONTRASTS = frozenset("treatment sum helmert diff poly".split())
+CONTRASTS = frozenset(["treatment", "sum", "helmert", "diff", "poly"])
 """Codings for ``C(x, contr.NAME)``."""
 _QUOTED = re.compile(r"`([^`]*)`")
 _HARMLESS = (
@@ -34,7 +36,7 @@ def variables(expression: str) -> frozenset[str]:
 
 
 def python(expression: str) -> tuple[str, dict[str, str]]:
-    """The expression with backticked names replaced by plain ones, and those with the names they stand for."""
+    """The expression with plain names for backticked ones, and what those stand for."""
     aliases: dict[str, str] = {}
 
     def alias(match: re.Match[str]) -> str:

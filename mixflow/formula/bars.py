@@ -13,7 +13,23 @@ from mixflow.formula.terms import RandomTerm
 from mixflow.formula.tokens import Token, call, depths, has_bar, inner, refuse, source, split
 
 SUPPORTED = ("us", "diag")
-PLANNED = tuple("ar1 cs homcs hetar1 hetcs ou toep homtoep exp gau mat rr propto equalto homdiag".split())
+PLANNED = (
+    "ar1",
+    "cs",
+    "homcs",
+    "hetar1",
+    "hetcs",
+    "ou",
+    "toep",
+    "homtoep",
+    "exp",
+    "gau",
+    "mat",
+    "rr",
+    "propto",
+    "equalto",
+    "homdiag",
+)
 """Covariance structures of glmmTMB that the formula language knows and mixflow does not fit yet."""
 Group = tuple[str, ...]
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mixflow.errors import MixflowError
 from mixflow.formula.allowed import CONTRASTS, FUNCTIONS, variables
 from mixflow.formula.tokens import Token, depths, refuse
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from formulaic.parser.types import Term
 
 SMOOTHS = ("s", "te", "ti", "t2")
-_OPERATORS = frozenset("+ - * / : ^ ** %in%".split())
+_OPERATORS = frozenset(["+", "-", "*", "/", ":", "^", "**", "%in%"])
 _DECORATION = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]|\[1;31m|\[0m")
 
 

@@ -56,20 +56,15 @@ def _sides(text: str, tokens: Sequence[Token]) -> tuple[str | None, tuple[Token,
 
 
 def _read_sum(tokens: Sequence[Token], text: str, into: _Sum) -> None:
-    sign = "+"
-    for number, (operator, part) in enumerate(split(tokens, "+", "-")):
-        if operator is not None:
-            sign = operator.text if (not pending or sign == "+") else _flip(operator.text)
-        pending = not part
+    negative, last = False, None
+    for operator, part in split(tokens, "+", "-"):
+        negative ^= operator is not None and operator.text == "-"
+        last = operator
         if part:
-            _read_summand(sign, part, text, into)
-            sign = "+"
-        elif number and operator is tokens[-1]:
-            raise refuse("Nothing follows this sign", operator.start, operator.text)
-
-
-def _flip(sign: str) -> str:
-    return "+" if sign == "-" else "-"
+            _read_summand("-" if negative else "+", part, text, into)
+            negative = False
+    if last is not None and last is tokens[-1]:
+        raise refuse("Nothing follows this sign", last.start, last.text)
 
 
 def _read_summand(sign: str, part: tuple[Token, ...], text: str, into: _Sum) -> None:

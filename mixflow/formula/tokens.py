@@ -47,7 +47,7 @@ def refuse(message: str, start: int, value: str | None = None, remedy: str | Non
 
 
 def tokenize(text: str) -> tuple[Token, ...]:
-    """Tokens of ``text`` without white space; raises on what no formula can hold and on unpaired parentheses."""
+    """Tokens of ``text`` without white space; raises on what no formula can hold and on open parentheses."""
     tokens = []
     place = 0
     while place < len(text):

@@ -1,0 +1,193 @@
+"""Terms met with a sample sheet: `Design`, the same for all features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mixflow.design import orthogonal
+from mixflow.design.frame import Clean, as_column, check_columns, clean, is_factor
+from mixflow.design.grid import Variable, level_number, variables
+from mixflow.design.terms import Encoding, encode, evaluate
+from mixflow.errors import MixflowError, Problem
+from mixflow.formula import RandomTerm, Terms
+from mixflow.formula.allowed import variables as expression_columns
+from mixflow.formula.fixed import columns
+
+
+@dataclass(frozen=True, eq=False)
+class RandomColumns:
+    """A random term met with data: n rows, k columns, q levels.
+
+    ``group`` as shown (``site:transect``), ``factors`` it is made of, ``terms`` names of the columns, ``levels``
+    (q), ``index`` (n,) int32 level of each row, ``Z`` (n, k), ``covariance`` us or diag.
+    """
+
+    group: str
+    factors: tuple[str, ...]
+    terms: tuple[str, ...]
+    levels: tuple[str, ...]
+    index: np.ndarray
+    Z: np.ndarray
+    covariance: str
+    encoding: Encoding
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Everything about the samples that a model needs; n rows, p coefficients.
+
+    ``X`` (n, p) in the formula's coordinates, X = Q R with orthonormal Q (n, p), zero where a column depends on
+    earlier ones, and invertible R (p, p). ``term_of_coef`` (p,): number of each coefficient's term.
+    ``rows``: positions of the frame's rows that are used; ``labels`` their labels, ``dropped`` the others'.
+    ``variables``: facts of the fixed part's variables for a reference grid.
+    """
+
+    terms: Terms
+    coef_names: tuple[str, ...]
+    X: np.ndarray
+    Q: np.ndarray
+    R: np.ndarray
+    term_names: tuple[str, ...]
+    term_of_coef: np.ndarray
+    random: tuple[RandomColumns, ...]
+    offset: np.ndarray
+    response: np.ndarray | None
+    rows: np.ndarray
+    labels: tuple[str, ...]
+    dropped: tuple[str, ...]
+    variables: tuple[Variable, ...]
+    frame: pd.DataFrame
+    encoding: Encoding
+
+    @property
+    def rank(self) -> int:
+        """Number of independent columns of X."""
+        return int((self.Q != 0).any(axis=0).sum())
+
+    @property
+    def dependent(self) -> tuple[str, ...]:
+        """Coefficients whose column is a combination of earlier ones."""
+        return tuple(name for name, q in zip(self.coef_names, self.Q.T, strict=True) if not q.any())
+
+    def variable(self, name: str) -> Variable:
+        """Facts of a variable of the fixed part; raises with the known ones."""
+        for variable in self.variables:
+            if variable.name == name:
+                return variable
+        known = f"Variables of the fixed part: {', '.join(v.name for v in self.variables) or 'none'}."
+        raise MixflowError(
+            Problem("The fixed part of the formula has no such variable", column=name, remedy=known)
+        )
+
+    def matrix(self, new: pd.DataFrame) -> np.ndarray:
+        """Rows of X (m, p) for new data, which must have the fixed part's columns without gaps."""
+        return self.encoding.rows(self._like(new, [v.name for v in self.variables]))
+
+    def offsets(self, new: pd.DataFrame) -> np.ndarray:
+        """Offset (m,) of new data."""
+        needed = sorted(frozenset().union(*map(expression_columns, self.terms.offset)))
+        return _offset(self.terms, self._like(new, needed))
+
+    def _like(self, new: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+        check_columns(new, names)
+        columns = {name: _like(new[name], self.frame[name]) for name in names}
+        return pd.DataFrame(columns, index=new.index)
+
+
+def build(terms: Terms, frame: pd.DataFrame, contrasts: Mapping[str, str] | None = None) -> Design:
+    """Meet ``terms`` with the columns of ``frame`` (one row a sample).
+
+    Rows with a missing value in any column of the formula are left out, then levels that no row uses.
+    Factors: Categorical (first category is the reference), text (sorted), yes/no; all else are numbers.
+    ``contrasts``: {factor: treatment|sum|helmert|diff|poly}, treatment by default.
+    Raises MixflowError for unknown columns, factors with one level, an empty table, values not finite.
+    """
+    codings = dict(contrasts or {})
+    table = clean(frame, _values(terms), {f for term in terms.random for f in term.group})
+    fixed = encode(terms.fixed, table.columns, codings)
+    if not fixed.names:
+        remedy = "Keep the intercept or add a column."
+        raise MixflowError(Problem("The formula has no fixed effect", value=terms.text, remedy=remedy))
+    q, r = orthogonal.factor(fixed.matrix)
+    names = sorted(columns(terms.fixed), key=terms.text.find)
+    return Design(
+        terms=terms,
+        coef_names=fixed.names,
+        X=fixed.matrix,
+        Q=q,
+        R=r,
+        term_names=fixed.term_names,
+        term_of_coef=fixed.term_of,
+        random=tuple(_random(term, table, codings) for term in terms.random),
+        offset=_offset(terms, table.columns),
+        response=None if terms.response is None else evaluate(terms.response, table.columns),
+        rows=table.rows,
+        labels=tuple(str(label) for label in table.columns.index),
+        dropped=table.dropped,
+        variables=variables(table.columns, names, fixed.coded),
+        frame=table.columns,
+        encoding=fixed,
+    )
+
+
+def _values(terms: Terms) -> set[str]:
+    """Columns whose values matter (a grouping factor's do not, unless it stands elsewhere too)."""
+    found = set(columns(terms.fixed))
+    for term in terms.random:
+        found |= columns(term.columns)
+    for expression in (*terms.offset, *([terms.response] if terms.response else [])):
+        found |= expression_columns(expression)
+    return found
+
+
+def _offset(terms: Terms, frame: pd.DataFrame) -> np.ndarray:
+    total = np.zeros(len(frame))
+    for expression in terms.offset:
+        total += evaluate(expression, frame)
+    return total
+
+
+def _random(term: RandomTerm, table: Clean, codings: Mapping[str, str]) -> RandomColumns:
+    encoding = encode(term.columns, table.columns, codings)
+    levels, index = _levels(table.keys[list(term.group)])
+    if len(levels) < 2:
+        remedy = "Drop the term, or use more samples."
+        message = "A grouping factor has one level in the samples used"
+        raise MixflowError(Problem(message, column=term.group_name, value=levels[0], remedy=remedy))
+    return RandomColumns(
+        term.group_name, term.group, encoding.names, levels, index, encoding.matrix, term.covariance, encoding
+    )
+
+
+def _levels(keys: pd.DataFrame) -> tuple[tuple[str, ...], np.ndarray]:
+    """Observed combinations of the factors' levels, in the order of the levels, and each row's number."""
+    codes = np.column_stack([keys[name].cat.codes.to_numpy() for name in keys])
+    seen, index = np.unique(codes, axis=0, return_inverse=True)
+    names = [list(keys[name].cat.categories) for name in keys]
+    levels = tuple(":".join(names[k][code] for k, code in enumerate(row)) for row in seen)
+    return levels, index.reshape(-1).astype(np.int32)
+
+
+def _like(new: pd.Series, old: pd.Series) -> pd.Series:
+    """The new column with the kind and levels of the old one."""
+    column = as_column(new) if not is_factor(old) or is_factor(new) else new.astype(object)
+    if column.isna().any():
+        raise MixflowError(
+            Problem("New data may not have gaps", column=str(new.name), remedy="Fill or drop them.")
+        )
+    if not is_factor(old):
+        if is_factor(column):
+            raise MixflowError(
+                Problem("A number is needed here", column=str(new.name), value=str(column.iloc[0]))
+            )
+        return column
+    levels = tuple(old.cat.categories)
+    known = Variable(str(old.name), "factor", levels, levels, float("nan"))
+    codes = [level_number(known, level) for level in column]
+    return pd.Series(
+        pd.Categorical.from_codes(codes, categories=list(levels)), index=new.index, name=new.name
+    )
