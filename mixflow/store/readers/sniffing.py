@@ -1,0 +1,38 @@
+"""A look at the head of a file, and formats that are recognised in order to be refused with a reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from mixflow.store.readers.opening import HDF5_MAGIC, is_workbook, read_bytes, refuse
+from mixflow.store.readers.raw import Head
+from mixflow.store.readers.table import read_table
+
+HEAD_BYTES = 1 << 20
+HEAD_ROWS = 200
+
+
+def look(path: Path) -> Head:
+    """The first rows of ``path``; BIOM files are recognised by their first bytes, without parsing a table."""
+    start = b"" if path.is_file() and is_workbook(path) else read_bytes(path, HEAD_BYTES)
+    if start.startswith(HDF5_MAGIC) or start.lstrip()[:1] == b"{":
+        return Head(path, (), pd.DataFrame(), False, start)
+    table = read_table(path, limit=HEAD_BYTES)
+    columns = tuple(str(name) for name in table.frame.columns)
+    return Head(path, columns, table.frame.head(HEAD_ROWS), table.header_short, start)
+
+
+def refuse_unsupported(head: Head) -> None:
+    """Refuse what mixflow knows and cannot use yet."""
+    flat = {re.sub(r"[^a-z0-9]+", "", name.lower()) for name in head.columns}
+    channels = [name for name in flat if re.fullmatch(r"abundance\d{3}[nc]?", name)]
+    if channels and {"annotatedsequence", "spectrumfile"} & flat:
+        raise refuse(
+            head.path,
+            f"this is a TMT table of PSMs (Proteome Discoverer, {len(channels)} channels), which is not "
+            "supported yet",
+            "Summarise it to a wide protein table (one column a channel and mixture) and give that.",
+        )
