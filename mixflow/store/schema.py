@@ -7,6 +7,7 @@ Dims in braces vary by model: ``level {group}`` is the dim of the levels of one 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 SCHEMA_VERSION = 1
@@ -28,7 +29,8 @@ class Variable:
 def _v(
     group: str, name: str, dims: str, dtype: str, unit: str, meaning: str, optional: bool = False
 ) -> Variable:
-    return Variable(group, name, tuple(dims.split()), dtype, unit, meaning, optional)
+    words = re.split(r" (?!\{)", dims) if dims else []  # `effect {group}` is one dim
+    return Variable(group, name, tuple(words), dtype, unit, meaning, optional)
 
 
 # fmt: off
@@ -69,6 +71,7 @@ VARIABLES: tuple[Variable, ...] = (
     _v("batch", "cv_after", "feature", "float64", "fraction", "CV of the QC samples after", True),
     # -- fits/<model>  (group attrs: formula, words, reml, family, n_theta, design facts as JSON, x_columns ...)
     _v("fits", "beta", "feature coef", "float64", "value", "fixed effects; NaN where not estimable"),
+    _v("fits", "solution", "feature coef", "float64", "value", "a solution of the normal equations; equals beta where estimable"),
     _v("fits", "beta_cov", "feature coef coef_2", "float64", "value^2", "their covariance (coordinates of the formula)"),
     _v("fits", "beta_cov_deriv", "feature par coef coef_2", "float64", "", "derivative of beta_cov by (theta, sigma)"),
     _v("fits", "par_cov", "feature par par_2", "float64", "", "asymptotic covariance of (theta, sigma); zero at the boundary"),
