@@ -22,8 +22,8 @@ from mixflow.formula.fixed import columns
 class RandomColumns:
     """A random term met with data: n rows, k columns, q levels.
 
-    ``group`` as shown (``site:transect``), ``factors`` it is made of, ``terms`` names of the columns, ``levels``
-    (q), ``index`` (n,) int32 level of each row, ``Z`` (n, k), ``covariance`` us or diag.
+    ``group`` as shown (``site:transect``), ``factors`` it is made of, ``terms`` names of the columns,
+    ``levels`` (q), ``index`` (n,) int32 level of each row, ``Z`` (n, k), ``covariance`` us or diag.
     """
 
     group: str
@@ -40,8 +40,8 @@ class RandomColumns:
 class Design:
     """Everything about the samples that a model needs; n rows, p coefficients.
 
-    ``X`` (n, p) in the formula's coordinates, X = Q R with orthonormal Q (n, p), zero where a column depends on
-    earlier ones, and invertible R (p, p). ``term_of_coef`` (p,): number of each coefficient's term.
+    ``X`` (n, p) in the formula's coordinates, X = Q R with orthonormal Q (n, p), zero where a column depends
+    on earlier ones, and invertible R (p, p). ``term_of_coef`` (p,): number of each coefficient's term.
     ``rows``: positions of the frame's rows that are used; ``labels`` their labels, ``dropped`` the others'.
     ``variables``: facts of the fixed part's variables for a reference grid.
     """

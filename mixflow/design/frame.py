@@ -16,9 +16,9 @@ from mixflow.formula.known import nearest
 class Clean:
     """The columns a formula needs, in the rows that have all of them.
 
-    ``columns``: factors as Categorical of text, numbers as float64. ``keys``: the grouping factors, likewise as
-    Categorical (a number names a group as well as a text does). ``rows``: positions kept, ``dropped``: labels
-    of the rows left out because a value is missing.
+    ``columns``: factors as Categorical of text, numbers as float64. ``keys``: the grouping factors,
+    likewise as Categorical (a number names a group as well as a text does). ``rows``: positions kept,
+    ``dropped``: labels of the rows left out because a value is missing.
     """
 
     columns: pd.DataFrame
@@ -28,7 +28,7 @@ class Clean:
 
 
 def clean(frame: pd.DataFrame, columns: Collection[str], keys: Collection[str]) -> Clean:
-    """Take the ``columns`` and the grouping ``keys`` of ``frame``; drop rows with gaps, then unused levels."""
+    """Take ``columns`` and grouping ``keys`` of ``frame``; drop rows with gaps, then unused levels."""
     check_columns(frame, {*columns, *keys})
     if not len(frame):
         raise MixflowError(Problem("The table has no rows", remedy="Check the filters on samples."))
@@ -57,9 +57,8 @@ def check_columns(frame: pd.DataFrame, needed: Iterable[str]) -> None:
 def is_factor(column: pd.Series) -> bool:
     """Whether a column is a factor: categories, text or yes/no; never a number."""
     kind = column.dtype
-    return isinstance(kind, pd.CategoricalDtype) or kind == object or kind == "str" or kind == bool or (
-        pd.api.types.is_bool_dtype(kind) or pd.api.types.is_string_dtype(kind)
-    )  # fmt: skip
+    text = pd.api.types.is_string_dtype(kind) or pd.api.types.is_object_dtype(kind)
+    return isinstance(kind, pd.CategoricalDtype) or text or pd.api.types.is_bool_dtype(kind)
 
 
 def as_column(column: pd.Series) -> pd.Series:

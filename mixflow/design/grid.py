@@ -1,7 +1,7 @@
 """What the design remembers of each variable, and the reference grid made of it.
 
-The grid is that of emmeans (Searle, Speed and Milliken 1980, Am Stat 34:216): every combination of the factors'
-levels with equal weight, numbers at their mean.
+The grid is that of emmeans (Searle, Speed and Milliken 1980, Am Stat 34:216): every combination of the
+factors' levels with equal weight, numbers at their mean.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from mixflow.errors import MixflowError, Problem
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of the fixed part: ``kind`` 'factor' (``levels``, ``values`` as the data have them) or 'number'.
+    """A variable of the fixed part; ``kind`` is 'factor' or 'number'.
 
+    ``levels`` as text, ``values`` as the data have them;
     ``mean`` is NaN for a factor; the first level is the reference.
     """
 
@@ -33,7 +34,7 @@ class Variable:
 
 
 def variables(frame: pd.DataFrame, names: Sequence[str], coded: frozenset[str]) -> tuple[Variable, ...]:
-    """Facts of the columns ``names`` of a clean frame; ``coded``: numbers that the formula takes as factors."""
+    """Facts of the columns ``names`` of a clean frame; ``coded``: numbers taken as factors."""
     found = []
     for name in names:
         column = frame[name]
@@ -49,7 +50,7 @@ def variables(frame: pd.DataFrame, names: Sequence[str], coded: frozenset[str]) 
 
 
 def grid(known: Sequence[Variable], at: Mapping[str, Any] | None = None) -> pd.DataFrame:
-    """The reference grid, the last variable varying fastest; ``at`` fixes variables at a level or a number."""
+    """The reference grid, last variable fastest; ``at`` fixes variables at a level or a number."""
     at = dict(at or {})
     choices = [[_fixed(v, at[v.name])] if v.name in at else _all(v) for v in known]
     rows = list(itertools.product(*choices))

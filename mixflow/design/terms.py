@@ -36,7 +36,7 @@ class Encoding:
     coded: frozenset[str]
 
     def rows(self, frame: pd.DataFrame) -> np.ndarray:
-        """The same columns for ``frame`` (m rows, columns as `mixflow.design.frame.clean` makes them): (m, p)."""
+        """The same columns (m, p) for ``frame``, whose columns are as `frame.clean` makes them."""
         return _matrix(self.spec.get_model_matrix(frame, context=functions(), na_action="ignore"), len(frame))
 
 
@@ -53,7 +53,7 @@ def functions() -> Mapping[str, Any]:
 
 
 def encode(right: str, frame: pd.DataFrame, codings: Mapping[str, str]) -> Encoding:
-    """Columns of the right-hand side ``right`` for a clean ``frame``; ``codings``: {factor: treatment|sum|...}."""
+    """Columns of the right-hand side for a clean ``frame``; ``codings``: {factor: treatment|sum|...}."""
     from formulaic import ModelSpec
     from formulaic.formula import SimpleFormula
 

@@ -103,14 +103,3 @@ def columns(right: str, start: int = 0) -> frozenset[str]:
     """Every column that a right-hand side names."""
     found = (factor_columns(factor) for term in formulaic_terms(right, start) for factor in term.factors)
     return frozenset().union(*found)
-
-
-__all__ = [
-    "MixflowError",
-    "check_fixed",
-    "columns",
-    "factor_columns",
-    "formulaic_terms",
-    "term_text",
-    "term_texts",
-]
