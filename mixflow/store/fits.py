@@ -1,0 +1,121 @@
+"""A Fit to and from the group ``fits/<model>``: labels outside, arrays inside, nothing lost on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mixflow.model.fit import Fit
+from mixflow.store.names import encode
+
+DIMS: dict[str, tuple[str, ...]] = {
+    "solution": ("coef",),
+    "beta_cov": ("coef", "coef_2"),
+    "beta_cov_deriv": ("par", "coef", "coef_2"),
+    "par_cov": ("par", "par_2"),
+    "null_space": ("coef", "coef_2"),
+    "theta": ("par_theta",),
+    "sigma": (),
+    "loglik": (),
+    "status": (),
+    "n_obs": (),
+    "rank": (),
+    "n_levels": ("group",),
+    "iterations": (),
+    "variance": ("component",),
+    "share": ("component",),
+}
+"""Dims after ``feature`` of the arrays of a Fit."""
+DTYPES = {"status": "int8", "n_obs": "int32", "rank": "int32", "n_levels": "int32", "iterations": "int32"}
+
+
+def to_dataset(fit: Fit, **attrs: Any) -> xr.Dataset:
+    """The dataset of the group ``fits/<model>``; ``attrs`` beside those that make the Fit again."""
+    arrays = {name: np.asarray(getattr(fit, name), DTYPES.get(name, "float64")) for name in DIMS}
+    variables: dict[str, Any] = {name: (("feature", *DIMS[name]), array) for name, array in arrays.items()}
+    variables["beta"] = (("feature", "coef"), np.asarray(fit.beta, "float64"))
+    return xr.Dataset(
+        {**variables, **_modes(fit)},
+        coords=_coords(fit),
+        attrs={"formula": fit.formula, "reml": fit.reml, "effects": json.dumps(fit.effect_names), **attrs},
+    )
+
+
+def from_dataset(group: xr.Dataset) -> Fit:
+    """The Fit that `to_dataset` was given: new contrasts are tested on it without a refit."""
+    effects = json.loads(group.attrs["effects"])
+    groups = _labels(group, "group")
+    return Fit(
+        feature_ids=np.asarray(group["feature"].values, dtype=object),
+        formula=str(group.attrs["formula"]),
+        reml=bool(group.attrs["reml"]),
+        coef_names=_labels(group, "coef"),
+        theta_names=_labels(group, "par_theta"),
+        groups=groups,
+        components=tuple(zip(*(_labels(group, name) for name in _COMPONENT), strict=True)),
+        effect_names={name: tuple((level, column) for level, column in effects[name]) for name in effects},
+        modes={name: group[_mode(name)].values for name in groups if _mode(name) in group},
+        mode_sds={name: group[_mode(name, "mode_sd")].values for name in groups if _mode(name) in group},
+        **{name: group[name].values for name in DIMS},
+    )
+
+
+def join(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Shards of one model, in the order given, as one dataset; they must agree in all but their features."""
+    first = parts[0]
+    for part in parts[1:]:
+        if part.attrs != first.attrs:
+            raise ValueError("the shards of a model were written with different settings")
+    joined = xr.concat(parts, dim="feature", data_vars="all", coords="minimal", compat="equals", join="exact")
+    return joined.assign_attrs(first.attrs)
+
+
+_COMPONENT = ("component_group", "component_term", "component_term_2")
+
+
+def _mode(group: str, kind: str = "mode") -> str:
+    return f"{kind} {encode(group)}"
+
+
+def _modes(fit: Fit) -> dict[str, Any]:
+    found = {}
+    for group in fit.modes:
+        dims = ("feature", f"effect {encode(group)}")
+        found[_mode(group)] = (dims, np.asarray(fit.modes[group], "float64"))
+        found[_mode(group, "mode_sd")] = (dims, np.asarray(fit.mode_sds[group], "float64"))
+    return found
+
+
+def _coords(fit: Fit) -> dict[str, Any]:
+    par = (*fit.theta_names, "sigma")
+    dims = {
+        "feature": fit.feature_ids,
+        "coef": fit.coef_names,
+        "coef_2": fit.coef_names,
+        "par": par,
+        "par_2": par,
+        "par_theta": fit.theta_names,
+        "group": fit.groups,
+        **{f"effect {encode(group)}": _effect_labels(fit.effect_names[group]) for group in fit.modes},
+    }
+    coords: dict[str, Any] = {dim: (dim, _text(labels)) for dim, labels in dims.items()}
+    for i, name in enumerate(_COMPONENT):
+        coords[name] = ("component", _text([component[i] for component in fit.components]))
+    return coords
+
+
+def _effect_labels(effects: Sequence[tuple[str, str]]) -> list[str]:
+    """``level`` for an intercept, ``level:column`` for a slope."""
+    return [level if column in ("", "(Intercept)") else f"{level}:{column}" for level, column in effects]
+
+
+def _text(labels: Any) -> np.ndarray:
+    return np.array([str(label) for label in labels], dtype=object)
+
+
+def _labels(group: xr.Dataset, name: str) -> tuple[str, ...]:
+    return tuple(str(label) for label in group[name].values) if name in group.coords else ()
