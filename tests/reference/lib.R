@@ -38,3 +38,42 @@ versions <- function() {
   packages <- c("lme4", "lmerTest", "pbkrtest", "nlme", "Matrix", "jsonlite")
   c(list(R = R.version.string), setNames(lapply(packages, function(p) as.character(packageVersion(p))), packages))
 }
+
+# lme4 can stop at a false boundary (a diagonal of theta at zero while the model with the sign of that column turned goes
+# on downhill; case `wafer` of gaussian_cases.json). So: several seeded starts, the lowest objective kept.
+best_start <- function(arguments, starts) {
+  arguments$control <- tight(calc.derivs = FALSE)
+  quiet <- function(a) suppressWarnings(suppressMessages(do.call(lme4::lmer, a)))
+  fit <- quiet(arguments); best <- fit; lower <- lme4::getME(fit, "lower")
+  set.seed(1)
+  for (k in seq_len(starts)) {
+    start <- rnorm(length(lower))
+    arguments$start <- ifelse(lower == 0, abs(start), start)
+    other <- quiet(arguments)
+    if (logLik(other) > logLik(best) + 1e-9) best <- other
+  }
+  list(theta = lme4::getME(best, "theta"), default_start_objective = -2 * as.numeric(logLik(fit)))
+}
+
+# A contrast on the coefficients of the whole design, expressed in those of a fit whose rows lack factor levels.
+# full: the model matrix of the fit's rows with all levels of the study; weights: named, on its columns.
+# NULL where the fit's rows cannot estimate it (row space of `full`); else the contrast on the fit's own coefficients.
+translate_contrast <- function(fit, full, weights) {
+  l <- setNames(rep(0, ncol(full)), colnames(full)); l[names(weights)] <- weights
+  s <- svd(full); keep <- s$d > s$d[1] * 1e-9
+  a <- s$u[, keep, drop = FALSE] %*% ((t(s$v[, keep, drop = FALSE]) %*% l) / s$d[keep])
+  if (max(abs(t(full) %*% a - l)) > 1e-8 * max(abs(l))) return(NULL)
+  drop(t(lme4::getME(fit, "X")) %*% a)
+}
+
+# Estimate, standard error, Satterthwaite df, t and p of each contrast (a named list of named weights); NA where not estimable.
+test_contrasts <- function(fit, full, contrasts) {
+  rows <- lapply(names(contrasts), function(k) {
+    l <- translate_contrast(fit, full, contrasts[[k]])
+    if (is.null(l)) return(data.frame(contrast = k, estimate = NA_real_, se = NA_real_, df = NA_real_, t = NA_real_, p = NA_real_))
+    test <- lmerTest::contest1D(fit, l)
+    data.frame(contrast = k, estimate = test[["Estimate"]], se = test[["Std. Error"]], df = test[["df"]],
+               t = test[["t value"]], p = test[["Pr(>|t|)"]])
+  })
+  do.call(rbind, rows)
+}
