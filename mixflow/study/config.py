@@ -15,7 +15,7 @@ from mixflow.errors import MixflowError
 from mixflow.study import schema, yamlfile
 
 ContrastSpec = dict[str, Any]
-"""One column -> [first, second] | "all pairs" | "versus reference" | "omnibus" | number; and `at` -> {column: level}."""
+"""{column: [first, second] | "all pairs" | "versus reference" | "omnibus" | number, at: {column: level}}."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,13 @@ class Preprocess:
 
     transform: str
     normalise: str
-    pseudocount: float
+    pseudocount: float | None
     filters: Filters
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Batch factors, method of harmonisation, and what the models read. `keep` None: see plan.kept_columns."""
+    """Batch factors, method of harmonisation, and what models read. `keep` None: see plan.kept_columns."""
 
     factors: tuple[str, ...]
     method: str

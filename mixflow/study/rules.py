@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from mixflow.errors import Problem
 from mixflow.study.config import Column, ModelConfig, Study
 from mixflow.study.yamlfile import YamlFile, dotted
 
-FITS = {
-    "log2": {"intensity", "count", "proportion", "free"},
-    "log1p": {"intensity", "count", "proportion", "free"},
-    "logit": {"proportion"},
-    "asin_sqrt": {"proportion"},
-    "clr": {"count", "proportion", "intensity"},
-}
-"""Scales of the values that each transform takes (total-sum normalisation makes proportions first)."""
-
 
 def check(study: Study) -> list[Problem]:
     """Every problem between keys of the config."""
-    parts = (_columns, _derive, _role, _patterns, _transform, _harmonised, _models, _batch)
+    parts = (_columns, _derive, _role, _patterns, _harmonised, _models, _batch)
     return [problem for part in parts for problem in part(study)]
 
 
@@ -34,14 +25,20 @@ def comment_traps(file: YamlFile) -> list[Problem]:
         trap = re.search(r":\s+(#\S.*)$", file.source[row - 1]) if text == "" else None
         if trap:
             found.append(
-                Problem("an unquoted # begins a comment, so there is no value here", file=file.name, row=row,
-                        column=dotted(path), value=trap[1], remedy=f'put it between quotes: "{trap[1].split()[0]}"')
-            )  # fmt: skip
+                Problem(
+                    "an unquoted # begins a comment, so there is no value here",
+                    file=file.name,
+                    row=row,
+                    column=dotted(path),
+                    value=trap[1],
+                    remedy=f'put it between quotes: "{trap[1].split()[0]}"',
+                )
+            )
     return found
 
 
-def near(name: str, known: list[str]) -> str:
-    """ "did you mean ...? known: ..." for a name that is not among `known`."""
+def near(name: str, known: Sequence[str]) -> str:
+    """The nearest of `known` and all of them, for a name that is not among them."""
     found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return (f"did you mean `{found[0]}`? " if found else "") + f"known: {', '.join(known) or 'none'}"
 
@@ -71,23 +68,35 @@ def _column(study: Study, column: Column) -> Iterator[Problem]:
             "labels", "labels need levels", column.labels, "add `levels: [...]`, one for each label"
         )
     elif column.labels and len(column.labels) != len(column.levels or ()):
-        yield problem("labels", f"{len(column.labels)} labels for {len(column.levels or ())} levels", column.labels,
-                      "give one label for each level, in the same order")  # fmt: skip
+        yield problem(
+            "labels",
+            f"{len(column.labels)} labels for {len(column.levels or ())} levels",
+            column.labels,
+            "give one label for each level, in the same order",
+        )
     yield from _reference(column, problem)
 
 
-def _reference(column: Column, problem) -> Iterator[Problem]:  # noqa: ANN001
+def _reference(column: Column, problem: Callable[..., Problem]) -> Iterator[Problem]:
     known = [*(column.levels or ()), *(column.labels or ())]
     if column.reference is None or column.type == "number":
         return
     if known and column.reference not in known:
-        yield problem("reference", "the reference is not among the levels", column.reference,
-                      near(column.reference, known))  # fmt: skip
+        yield problem(
+            "reference",
+            "the reference is not among the levels",
+            column.reference,
+            near(column.reference, known),
+        )
     elif (
         column.type == "ordered" and known and column.reference not in (known[0], (column.labels or known)[0])
     ):
-        yield problem("reference", "the reference of an ordered factor is its first level", column.reference,
-                      "put that level first, or declare `type: factor`")  # fmt: skip
+        yield problem(
+            "reference",
+            "the reference of an ordered factor is its first level",
+            column.reference,
+            "put that level first, or declare `type: factor`",
+        )
 
 
 def _derive(study: Study) -> Iterator[Problem]:
@@ -96,12 +105,20 @@ def _derive(study: Study) -> Iterator[Problem]:
         try:
             groups = re.compile(derived.pattern).groups
         except re.error as error:
-            yield Problem(f"not a regular expression: {error}", **place, value=derived.pattern,
-                          remedy="mend the pattern; write it between single quotes")  # fmt: skip
+            yield Problem(
+                f"not a regular expression: {error}",
+                **place,
+                value=derived.pattern,
+                remedy="mend the pattern; write it between single quotes",
+            )
             continue
         if groups == 0:
-            yield Problem("the pattern has no group", **place, value=derived.pattern,
-                          remedy="put what is wanted between brackets: 'plate(?P<value>[0-9]+)'")  # fmt: skip
+            yield Problem(
+                "the pattern has no group",
+                **place,
+                value=derived.pattern,
+                remedy="put what is wanted between brackets: 'plate(?P<value>[0-9]+)'",
+            )
 
 
 def _role(study: Study) -> Iterator[Problem]:
@@ -109,8 +126,12 @@ def _role(study: Study) -> Iterator[Problem]:
     for role, values in (study.samples.role.values if study.samples.role else {}).items():
         for value in values:
             if value in seen:
-                yield Problem(f"this value means both {seen[value]} and {role}", value=value,
-                              **study.place("samples", "role", role), remedy="list it under one role")  # fmt: skip
+                yield Problem(
+                    f"this value means both {seen[value]} and {role}",
+                    value=value,
+                    **study.place("samples", "role", role),
+                    remedy="list it under one role",
+                )
             seen[value] = role
 
 
@@ -125,30 +146,12 @@ def _patterns(study: Study) -> Iterator[Problem]:
         try:
             re.compile(pattern)
         except re.error as error:
-            yield Problem(f"not a regular expression: {error}", **study.place(*keys), value=pattern,
-                          remedy="mend the pattern; write it between single quotes")  # fmt: skip
-
-
-def _transform(study: Study) -> Iterator[Problem]:
-    transform, scale = study.preprocess.transform, study.data.scale
-    place = study.place("preprocess", "transform")
-    if study.preprocess.normalise == "total_sum":
-        if scale == "log2":
-            yield Problem("total-sum normalisation of log2 values makes no sense", value="total_sum",
-                          **study.place("preprocess", "normalise"), remedy="use `normalise: median` or none")  # fmt: skip
-        elif scale in ("count", "intensity"):
-            scale = "proportion"
-    if transform == "none" or scale is None or scale in FITS[transform]:
-        return
-    remedy = f"use `transform: none`, or correct data.scale; {transform} takes {', '.join(sorted(FITS[transform]))}"
-    if scale == "log2" and transform in ("log2", "log1p"):
-        yield Problem(
-            "the values are log2 already (data.scale: log2)", **place, value=transform, remedy=remedy
-        )
-    else:
-        yield Problem(
-            f"{transform} does not fit values of scale {scale}", **place, value=transform, remedy=remedy
-        )
+            yield Problem(
+                f"not a regular expression: {error}",
+                **study.place(*keys),
+                value=pattern,
+                remedy="mend the pattern; write it between single quotes",
+            )
 
 
 def _harmonised(study: Study) -> Iterator[Problem]:
@@ -156,22 +159,35 @@ def _harmonised(study: Study) -> Iterator[Problem]:
     if batch.fit_on == "harmonised" and not batch.accept_anticonservative:
         yield Problem(
             "p-values from harmonised data are too small (11.4 % rejected at 5 % on null data)",
-            **study.place("batch", "fit_on"), value="harmonised",
+            **study.place("batch", "fit_on"),
+            value="harmonised",
             remedy="use `fit_on: raw` with the batch in the formula, or set `accept_anticonservative: true`",
-        )  # fmt: skip
+        )
     if batch.fit_on == "harmonised" and batch.method == "none":
-        yield Problem("there are no harmonised data with `method: none`", **study.place("batch", "fit_on"),
-                      value="harmonised", remedy="use `method: mixed` or `combat`, or `fit_on: raw`")  # fmt: skip
+        yield Problem(
+            "there are no harmonised data with `method: none`",
+            **study.place("batch", "fit_on"),
+            value="harmonised",
+            remedy="use `method: mixed` or `combat`, or `fit_on: raw`",
+        )
 
 
 def _batch(study: Study) -> Iterator[Problem]:
     batch = study.batch
     if batch.method != "none" and not batch.factors:
-        yield Problem("harmonisation needs a batch factor", **study.place("batch", "method"), value=batch.method,
-                      remedy="name it in `batch.factors`, or use `method: none`")  # fmt: skip
+        yield Problem(
+            "harmonisation needs a batch factor",
+            **study.place("batch", "method"),
+            value=batch.method,
+            remedy="name it in `batch.factors`, or use `method: none`",
+        )
     for name in sorted(set(batch.factors) & set(batch.keep or ())):
-        yield Problem("a batch factor cannot be kept", **study.place("batch", "keep"), value=name,
-                      remedy="list it in `factors` or in `keep`, not in both")  # fmt: skip
+        yield Problem(
+            "a batch factor cannot be kept",
+            **study.place("batch", "keep"),
+            value=name,
+            remedy="list it in `factors` or in `keep`, not in both",
+        )
 
 
 def _models(study: Study) -> Iterator[Problem]:
@@ -179,11 +195,19 @@ def _models(study: Study) -> Iterator[Problem]:
     folded: dict[str, str] = {}
     for model in study.models:
         if folded.setdefault(model.name.lower(), model.name) != model.name:
-            yield Problem("differs from another model by capitals only", **study.place("models", model.name),
-                          value=model.name, remedy="rename one: names become files")  # fmt: skip
+            yield Problem(
+                "differs from another model by capitals only",
+                **study.place("models", model.name),
+                value=model.name,
+                remedy="rename one: names become files",
+            )
         if model.compare_to is not None and (model.compare_to not in names or model.compare_to == model.name):
-            yield Problem("there is no such other model", **study.place("models", model.name, "compare_to"),
-                          value=model.compare_to, remedy=near(model.compare_to, [n for n in names if n != model.name]))  # fmt: skip
+            yield Problem(
+                "there is no such other model",
+                **study.place("models", model.name, "compare_to"),
+                value=model.compare_to,
+                remedy=near(model.compare_to, [n for n in names if n != model.name]),
+            )
         yield from _contrasts(study, model)
 
 
@@ -192,14 +216,25 @@ def _contrasts(study: Study, model: ModelConfig) -> Iterator[Problem]:
         keys = ("models", model.name, "contrasts", title)
         columns = [name for name in spec if name != "at"]
         if len(columns) != 1:
-            yield Problem("a contrast compares one column" if columns else "a contrast names a column",
-                          **study.place(*keys), value=columns or None,
-                          remedy="write {column: [first, second]}; levels of other columns go under `at:`")  # fmt: skip
+            yield Problem(
+                "a contrast compares one column" if columns else "a contrast names a column",
+                **study.place(*keys),
+                value=columns or None,
+                remedy="write {column: [first, second]}; levels of other columns go under `at:`",
+            )
         for name in columns:
             value = spec[name]
             if isinstance(value, list) and value[0] == value[1]:
-                yield Problem("a level compared with itself", **study.place(*keys, name), value=value,
-                              remedy="name two different levels")  # fmt: skip
+                yield Problem(
+                    "a level compared with itself",
+                    **study.place(*keys, name),
+                    value=value,
+                    remedy="name two different levels",
+                )
             elif value == 0 and not isinstance(value, str):
-                yield Problem("a difference of 0", **study.place(*keys, name), value=value,
-                              remedy="give the difference of the column, such as 10")  # fmt: skip
+                yield Problem(
+                    "a difference of 0",
+                    **study.place(*keys, name),
+                    value=value,
+                    remedy="give the difference of the column, such as 10",
+                )

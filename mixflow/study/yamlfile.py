@@ -1,8 +1,8 @@
 """A YAML file as plain values, with the line of every key and the text of every scalar.
 
 YAML's own readers turn `no` into false, `2024-03-02` into a date, `12:30` into 750 and keep the last of two
-equal keys. Here only true/false, null, decimal numbers and text exist (YAML 1.2's core schema), equal keys are
-refused, and the text of every scalar is kept, so that `levels: [01, no]` can mean what stands there.
+equal keys. Here only true/false, null, decimal numbers and text exist (YAML 1.2's core schema), equal keys
+are refused, and the text of every scalar is kept, so that `levels: [01, no]` can mean what stands there.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _decode(path: Path) -> str:
                 row=row,
                 value=data[error.start : error.start + 1],
                 remedy="save the file as UTF-8",
-            )  # fmt: skip
+            )
         ) from error
 
 
@@ -151,8 +151,13 @@ class _Builder:
                 ]
             elif key.value in values:
                 first = self.out.lines[(*path, key.value)]
-                self._refuse(key, (*path, key.value), f"the key stands twice (first in line {first})",
-                             "keep one of the two", key.value)  # fmt: skip
+                self._refuse(
+                    key,
+                    (*path, key.value),
+                    f"the key stands twice (first in line {first})",
+                    "keep one of the two",
+                    key.value,
+                )
             else:
                 self.out.lines[(*path, key.value)] = key.start_mark.line + 1
                 values[key.value] = self._value(item, (*path, key.value), above)

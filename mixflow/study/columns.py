@@ -1,0 +1,55 @@
+"""Which columns of the sheet a config uses, and how."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mixflow.errors import MixflowError
+from mixflow.study.config import ModelConfig, Study
+
+if TYPE_CHECKING:
+    from mixflow.formula import Terms
+    from mixflow.study.plan import ModelPlan
+
+
+def terms_of(study: Study, model: ModelConfig | ModelPlan) -> Terms:
+    """The parsed formula; a problem names config file, line and key."""
+    from mixflow.formula import parse
+
+    try:
+        return parse(model.formula)
+    except MixflowError as error:
+        place = study.place("models", model.name, "formula")
+        raise MixflowError(replace(problem, **place) for problem in error.problems) from error
+
+
+def fixed_columns(terms: Terms) -> frozenset[str]:
+    """Columns of the fixed part."""
+    from mixflow.formula.fixed import columns
+
+    return frozenset(columns(terms.fixed))
+
+
+def used_columns(study: Study) -> frozenset[str]:
+    """Columns of the sheet that the config uses in any way; formulas that cannot be read name none."""
+    names: set[Any] = {*study.batch.factors, *(study.batch.keep or ()), study.samples.unit}
+    if study.preprocess.filters.min_observed_by:
+        names.add(study.preprocess.filters.min_observed_by.factor)
+    for model in study.models:
+        names |= {*model.include, *model.exclude}
+        names |= {
+            name for spec in model.contrasts.values() for name in (*spec, *spec.get("at", {})) if name != "at"
+        }
+        try:
+            names |= terms_of(study, model).variables
+        except MixflowError:
+            continue  # validate and the fit say what is wrong with it
+    return frozenset(name for name in names if name)
+
+
+def kept_columns(study: Study) -> tuple[str, ...]:
+    """Columns whose effect harmonisation keeps: `batch.keep`, else those of the headline's fixed effects."""
+    if study.batch.keep is not None:
+        return study.batch.keep
+    return tuple(sorted(fixed_columns(terms_of(study, study.headline)) - set(study.batch.factors)))

@@ -1,0 +1,301 @@
+"""The sample sheet: ids, derived columns, roles and typed columns; and its join with the data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mixflow.errors import MixflowError, Problem
+from mixflow.study.cells import SHOWN, Cells, typed
+from mixflow.study.columns import used_columns
+from mixflow.study.config import Derived, Study
+from mixflow.study.join import Joined, join
+from mixflow.study.rules import near
+
+__all__ = ["ROLES", "Joined", "Sheet", "SheetColumn", "join", "read"]
+
+ROLES = ("sample", "qc", "blank", "reference")
+
+
+@dataclass(frozen=True)
+class SheetColumn:
+    """A column: ``kind`` number, factor or ordered.
+
+    ``levels``: as shown, the reference first; ``raw``: text of the sheet -> level as shown.
+    """
+
+    name: str
+    kind: str
+    levels: tuple[str, ...]
+    raw: dict[str, str]
+    unit: str | None
+    label: str
+
+    @property
+    def reference(self) -> str | None:
+        """The reference level; None for a number."""
+        return self.levels[0] if self.levels else None
+
+    def level(self, name: object) -> str | None:
+        """The label that a level or a label of the config means; None if there is no such level."""
+        text = f"{name:g}" if isinstance(name, float) else str(name)
+        return text if text in self.levels else self.raw.get(text)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The sheet, all parts indexed by sample id.
+
+    ``frame``: columns float64 or Categorical (first category = reference); ``role``: of `ROLES`; ``rows``:
+    line of the file (NaN where the columns came with the data); ``notes``: sentences for the report.
+    """
+
+    frame: pd.DataFrame
+    role: pd.Series
+    columns: dict[str, SheetColumn]
+    rows: pd.Series
+    file: str | None
+    notes: tuple[str, ...]
+
+
+@dataclass
+class _Raw:
+    """Text cells by sample id, and where they come from."""
+
+    text: pd.DataFrame
+    rows: list[int | None]
+    file: str | None
+    notes: list[str]
+    problems: list[Problem]
+
+
+def read(study: Study, found: pd.DataFrame | None = None) -> Sheet:
+    """The sample sheet of a study.
+
+    ``found``: sample columns that came with the data (text, index sample id; may have no columns); they serve
+    where the config names no sheet. Raises MixflowError with every problem: file, row, column, value, remedy.
+    """
+    raw, used = _raw(study, found), used_columns(study)
+    for derived in study.samples.derive:
+        _derive(study, derived, raw)
+    _check_declared(study, raw)
+    role = _roles(study, raw)
+    fitted = (role == "sample").to_numpy()
+    frame, columns = {}, {}
+    for name in raw.text.columns:
+        cells = Cells(
+            name,
+            raw.text[name],
+            fitted,
+            raw.rows,
+            raw.file,
+            f"{study.path.name} under samples.columns",
+            study.samples.columns.get(name),
+            name in used,
+        )
+        out = typed(cells)
+        raw.problems += out.problems
+        raw.notes += out.notes
+        declared = study.samples.columns.get(name)
+        frame[name] = out.values
+        columns[name] = SheetColumn(
+            name,
+            out.kind,
+            out.levels,
+            out.raw,
+            declared.unit if declared else None,
+            (declared.label if declared else None) or name,
+        )
+    _check_order(study, raw, columns)
+    if raw.problems:
+        raise MixflowError(raw.problems)
+    rows = pd.Series([np.nan if row is None else row for row in raw.rows], index=raw.text.index, dtype=float)
+    return Sheet(pd.DataFrame(frame, index=raw.text.index), role, columns, rows, raw.file, tuple(raw.notes))
+
+
+def _raw(study: Study, found: pd.DataFrame | None) -> _Raw:
+    if study.samples.file is not None:
+        return _from_file(study)
+    if found is None:
+        remedy = "name the sheet, or read the data first: its sample columns serve where there is no sheet"
+        raise MixflowError(
+            Problem("there is no sample sheet", **study.place("samples", "file"), remedy=remedy)
+        )
+    text = found.fillna("").astype(str)
+    text.index = pd.Index([str(name) for name in text.index], name="sample")
+    file = str(study.data.files[0]) if study.data.files else None
+    return _Raw(text, [None] * len(text), file, [], [])
+
+
+def _from_file(study: Study) -> _Raw:
+    from mixflow.store.readers.table import read_table
+
+    assert study.samples.file is not None
+    table = read_table(study.samples.file)
+    name = study.samples.id or str(table.frame.columns[0])
+    if name not in table.frame.columns:
+        raise MixflowError(
+            Problem(
+                "the sheet has no such column",
+                file=str(table.path),
+                row=_header(table),
+                column=name,
+                value=name,
+                remedy=f"correct samples.id: {near(name, list(table.frame.columns))}",
+            )
+        )
+    ids = table.frame[name]
+    raw = _Raw(
+        table.frame.drop(columns=name),
+        [table.line(i) for i in range(len(ids))],
+        str(table.path),
+        list(table.notes),
+        [],
+    )
+    _check_ids(ids, name, raw)
+    raw.text.index = pd.Index([str(value) for value in ids], name="sample")
+    return raw
+
+
+def _header(table) -> int:
+    return max(int(table.first_row) - 1, 1)
+
+
+def _check_ids(ids: pd.Series, name: str, raw: _Raw) -> None:
+    first: dict[str, int | None] = {}
+    for position, value in enumerate(map(str, ids)):
+        row = raw.rows[position]
+        place = {"file": raw.file, "row": row, "column": name}
+        if not value.strip():
+            raw.problems.append(
+                Problem("no sample id", **place, remedy="give each row an id, or remove the row")
+            )
+        elif value != value.strip():
+            raw.problems.append(
+                Problem("spaces around the sample id", **place, value=value, remedy="remove the spaces")
+            )
+        elif value in first:
+            message = f"the sample id stands twice (first in row {first[value]})"
+            raw.problems.append(Problem(message, **place, value=value, remedy="keep one row for each sample"))
+        first.setdefault(value, row)
+
+
+def _derive(study: Study, derived: Derived, raw: _Raw) -> None:
+    """A new column of text by regular expression; samples without a match are problems, by name."""
+    place = study.place("samples", "derive", derived.name)
+    if derived.name in raw.text.columns:
+        raw.problems.append(
+            Problem(
+                "the sheet has a column of this name",
+                **place,
+                value=derived.name,
+                remedy="choose another name for the derived column",
+            )
+        )
+        return
+    if derived.source != "id" and derived.source not in raw.text.columns:
+        raw.problems.append(
+            Problem(
+                "there is no such column to derive from",
+                **place,
+                value=derived.source,
+                remedy=near(derived.source, ["id", *raw.text.columns]),
+            )
+        )
+        return
+    source = raw.text.index if derived.source == "id" else raw.text[derived.source]
+    values = [_match(derived.pattern, str(text)) for text in source]
+    bad = [i for i, value in enumerate(values) if value is None]
+    for i in bad[:SHOWN]:
+        more = f" (and {len(bad) - SHOWN} more)" if len(bad) > SHOWN and i == bad[0] else ""
+        raw.problems.append(
+            Problem(
+                f"the pattern of `{derived.name}` does not match sample '{raw.text.index[i]}'{more}",
+                file=raw.file,
+                row=raw.rows[i],
+                column=derived.source,
+                value=str(source[i] if derived.source == "id" else source.iloc[i]),
+                remedy=f"mend samples.derive.{derived.name}.pattern: {derived.pattern}",
+            )
+        )
+    raw.text[derived.name] = ["" if value is None else value for value in values]
+
+
+def _match(pattern: str, text: str) -> str | None:
+    """What the group `value`, else the first group, holds; None without a match."""
+    match = re.search(pattern, text)
+    if match is None:
+        return None
+    return match["value"] if "value" in match.groupdict() else match[1]
+
+
+def _check_declared(study: Study, raw: _Raw) -> None:
+    """Columns that the config names and the sheet does not have."""
+    samples = study.samples
+    named = [(("samples", "columns", name), name) for name in samples.columns]
+    named += [(("samples", "role"), samples.role.column)] if samples.role else []
+    named += [
+        (("samples", key), name) for key, name in (("order", samples.order), ("unit", samples.unit)) if name
+    ]
+    for keys, name in named:
+        if name not in raw.text.columns:
+            raw.problems.append(
+                Problem(
+                    "the sheet has no such column",
+                    **study.place(*keys),
+                    value=name,
+                    remedy=near(name, list(raw.text.columns)),
+                )
+            )
+
+
+def _roles(study: Study, raw: _Raw) -> pd.Series:
+    roles = pd.Series("sample", index=raw.text.index, dtype=object)
+    role = study.samples.role
+    if role is None or role.column not in raw.text.columns:
+        return roles
+    text = raw.text[role.column].str.strip()
+    if not role.values:
+        named = {name: name for name in ROLES}
+        text = text.str.lower()
+    else:
+        named = {value: name for name, values in role.values.items() for value in values}
+    if "sample" in named.values():
+        _check_roles(text, named, role.column, raw)
+    return text.map(named).fillna("sample").astype(object)
+
+
+def _check_roles(text: pd.Series, named: dict[str, str], column: str, raw: _Raw) -> None:
+    for i in np.flatnonzero(~text.isin(named).to_numpy())[:SHOWN]:
+        raw.problems.append(
+            Problem(
+                "not a role",
+                file=raw.file,
+                row=raw.rows[i],
+                column=column,
+                value=raw.text[column].iloc[i],
+                remedy=f"{near(text.iloc[i], list(named))}; or say in samples.role which values mean what",
+            )
+        )
+
+
+def _check_order(study: Study, raw: _Raw, columns: dict[str, SheetColumn]) -> None:
+    name = study.samples.order
+    if name in columns and columns[name].kind != "number":
+        raw.problems.append(
+            Problem(
+                "the run order must be a number",
+                **study.place("samples", "order"),
+                value=name,
+                remedy=f"declare samples.columns.{name}: {{type: number}}, or use another column",
+            )
+        )
+
+
+def lines(sheet: Sheet, ids: Iterable[str]) -> list[int | None]:
+    """The line of the sheet of each id; None where it is not known."""
+    return [None if np.isnan(sheet.rows[name]) else int(sheet.rows[name]) for name in ids]
