@@ -152,7 +152,7 @@ def check_fits(name: str, scale: str) -> None:
     )
     sums = (
         " With normalise: total_sum counts become proportions first."
-        if "proportion" in transform.fits
+        if scale == "count" and "proportion" in transform.fits
         else ""
     )
     raise MixflowError(

@@ -1,6 +1,6 @@
 # Reference values of ComBat from R's sva, with its inner solver run to conv = 1e-12.
 # Run in this folder: Rscript combat.R
-# Writes combat_<case>_{input,batch,output}.csv.gz for each case and combat_versions.txt.
+# Writes combat/<case>_{input,sheet,output}.csv.gz for each case and combat/versions.txt.
 # The real case reads ../../../shared/data/proteomics/alzheimer_csf_proteins.csv (acore 0.3.3, PRIDE PXD016278),
 # whose copy lies in the project with the embedded study; its input is therefore not written again.
 suppressMessages({library(sva)})
@@ -16,16 +16,16 @@ write_gz <- function(x, name) {
   con <- gzfile(name, "w"); on.exit(close(con))
   write.csv(x, con, row.names = FALSE, quote = FALSE, na = "")
 }
-text <- function(m) { out <- apply(m, 2, function(v) ifelse(is.na(v), "", formatC(v, digits = 17, format = "g"))); as.data.frame(out) }
+text <- function(m, digits) { out <- apply(m, 2, function(v) ifelse(is.na(v), "", formatC(v, digits = digits, format = "g"))); as.data.frame(out) }
 
 run <- function(case, dat, sheet, keep = character(0), write_input = TRUE) {
   mod <- if (length(keep)) model.matrix(as.formula(paste("~", paste(keep, collapse = " + "))), sheet) else NULL
   out <- suppressMessages(ComBat(dat, batch = sheet$batch, mod = mod))
   if (write_input) {
-    write_gz(text(dat), paste0("combat_", case, "_input.csv.gz"))
-    write_gz(sheet, paste0("combat_", case, "_sheet.csv.gz"))
+    write_gz(text(dat, 17), paste0("combat/", case, "_input.csv.gz"))
+    write_gz(sheet, paste0("combat/", case, "_sheet.csv.gz"))
   }
-  write_gz(text(out), paste0("combat_", case, "_output.csv.gz"))
+  write_gz(text(out, 12), paste0("combat/", case, "_output.csv.gz"))
   cat(case, "keep:", keep, "dim:", dim(dat), "missing:", sum(is.na(dat)), "\n")
 }
 
@@ -63,4 +63,4 @@ run("csf_missing", y[enough, ], samples, write_input = FALSE)
 run("csf_missing_keep", y[enough, ], samples, c("AD", "age", "male"), write_input = FALSE)
 
 writeLines(c(R.version.string, paste("sva", packageVersion("sva")), paste("matrixStats", packageVersion("matrixStats")),
-             "inner solver conv = 1e-12"), "combat_versions.txt")
+             "inner solver conv = 1e-12"), "combat/versions.txt")
