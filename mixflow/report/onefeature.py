@@ -1,0 +1,155 @@
+"""Everything the report shows of one feature, for one contrast's factor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixflow.report import adjusted
+from mixflow.report.model import Contrast, ModelView
+from mixflow.report.pictures.quality import grouping
+from mixflow.report.view import View
+
+SMALLEST_GROUP = 5
+LINE_AT_MOST = 12  # a unit with more samples than this is a site, not a pair
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What stands on the horizontal axis of a feature's picture, shared by all features of a contrast."""
+
+    factor: str
+    levels: tuple[str, ...]
+    x: np.ndarray  # position of each sample: level code (NaN outside) or number
+    grid: np.ndarray  # numbers at which the fitted line is drawn
+    rows: np.ndarray | None  # design rows of the levels or of the grid; None: the fit cannot be drawn
+    sample_ids: list[str]
+    colour_factor: str
+    colours: np.ndarray
+    unit_column: str
+    units: np.ndarray
+    share: bool
+
+
+@dataclass(frozen=True)
+class FeatureView:
+    """One feature on an axis; `values` is None in a copy to share."""
+
+    id: str
+    name: str
+    unit: str
+    axis: Axis
+    values: np.ndarray | None
+    group_means: np.ndarray
+    fit: pd.DataFrame | None
+
+    @property
+    def factor(self) -> str:
+        return self.axis.factor
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        return self.axis.levels
+
+    @property
+    def x(self) -> np.ndarray:
+        return self.axis.x
+
+    @property
+    def grid(self) -> np.ndarray:
+        return self.axis.grid
+
+    @property
+    def colours(self) -> np.ndarray:
+        return self.axis.colours
+
+    @property
+    def colour_levels(self) -> list[str]:
+        return sorted(set(self.axis.colours))
+
+    @property
+    def paired(self) -> str:
+        return self.axis.unit_column
+
+    def jittered(self) -> np.ndarray:
+        """Positions spread a little so that points do not hide each other (none where lines join pairs)."""
+        width = 0.04 if self.paired else 0.2
+        return self.x + np.random.default_rng(0).uniform(-width, width, len(self.x))
+
+    def lines(self) -> list[np.ndarray]:
+        """Positions of the samples of each unit that has values at two levels or more, in order."""
+        if not self.paired or self.values is None:
+            return []
+        seen = np.isfinite(self.values) & np.isfinite(self.x)
+        found = []
+        for unit in pd.unique(self.axis.units[seen]):
+            members = np.flatnonzero(seen & (self.axis.units == unit))
+            if unit and len(np.unique(self.x[members])) > 1:
+                found.append(members[np.argsort(self.x[members], kind="stable")])
+        return found
+
+    def frame(self) -> pd.DataFrame:
+        """The numbers of the picture: values by sample, or group means in a copy to share."""
+        if self.values is None:
+            labels = list(self.levels) or []
+            return pd.DataFrame({"feature": self.id, "group": labels, "mean": self.group_means[: len(labels)]})
+        x = [self.levels[int(c)] if c == c else "" for c in self.x] if self.levels else self.x
+        columns = {"feature": self.id, "name": self.name, "sample": self.axis.sample_ids, self.factor: x}
+        return pd.DataFrame({**columns, "value": self.values})
+
+
+def axis(view: View, model: ModelView, contrast: Contrast) -> Axis | None:
+    """The axis for a contrast; None where it has no column to draw against."""
+    factor = contrast.factor
+    if factor not in view.columns:
+        return None
+    ids = model.rows or [s for s in view.sample_ids if view.roles[s] == "sample"]
+    column = view.columns[factor]
+    values = view.factor_values(factor, ids)
+    if column.is_factor:
+        x = np.where(values.cat.codes < 0, np.nan, values.cat.codes.to_numpy(float))
+        grid, levels = np.array([]), column.levels
+        rows = adjusted.weights(view, model, factor, list(levels))
+    else:
+        x, levels = values.to_numpy(float), ()
+        grid = np.linspace(np.nanmin(x), np.nanmax(x), 25)
+        rows = adjusted.weights(view, model, factor, list(grid))
+    colour_factor, colours = grouping(view)
+    unit = unit_column(view, model, factor, ids) if levels else ""
+    units = view.samples.loc[ids, unit].astype(str).to_numpy() if unit else np.array([""] * len(ids))
+    return Axis(factor, tuple(levels), x, grid, rows, ids, colour_factor, colours[ids].to_numpy(), unit, units, view.share)
+
+
+def unit_column(view: View, model: ModelView, factor: str, ids: list[str]) -> str:
+    """The column whose samples are joined by lines: the declared unit, else a grouping factor of few samples a level."""
+    declared: Any = (view.config.get("samples") or {}).get("unit")
+    name = declared.get("column") if isinstance(declared, dict) else declared
+    for candidate in [name, *model.groups]:
+        if candidate not in view.columns or candidate == factor:
+            continue
+        units = view.samples.loc[ids, candidate].astype(str)
+        sizes = units.value_counts()
+        repeated = pd.crosstab(units, view.samples.loc[ids, factor].astype(str)).gt(0).sum(axis=1).gt(1)
+        if sizes.median() <= LINE_AT_MOST and repeated.any():
+            return str(candidate)
+    return ""
+
+
+def feature(view: View, model: ModelView, on: Axis, feature_id: str) -> FeatureView:
+    """One feature's values and fit on an axis."""
+    at = {i: k for k, i in enumerate(view.features.index)}[feature_id]
+    columns = [view.sample_ids.index(s) for s in on.sample_ids]
+    values = view.value[at, columns]
+    counts = [(on.x == k) & np.isfinite(values) for k in range(len(on.levels))]
+    smallest = SMALLEST_GROUP if view.share else 1
+    group_means = np.array([values[c].mean() if c.sum() >= smallest else np.nan for c in counts])
+    known = feature_id in model.position and on.rows is not None
+    fit = adjusted.means(model, feature_id, on.rows) if known and on.rows is not None else None
+    if fit is not None and not np.isfinite(fit["mean"]).any():
+        fit = None
+    return FeatureView(
+        feature_id, view.names[feature_id], view.unit, on, None if view.share else values, group_means, fit
+    )
