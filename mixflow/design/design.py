@@ -113,7 +113,6 @@ def build(terms: Terms, frame: pd.DataFrame, contrasts: Mapping[str, str] | None
         remedy = "Keep the intercept or add a column."
         raise MixflowError(Problem("The formula has no fixed effect", value=terms.text, remedy=remedy))
     q, r = orthogonal.factor(fixed.matrix)
-    names = sorted(columns(terms.fixed), key=terms.text.find)
     return Design(
         terms=terms,
         coef_names=fixed.names,
@@ -128,7 +127,7 @@ def build(terms: Terms, frame: pd.DataFrame, contrasts: Mapping[str, str] | None
         rows=table.rows,
         labels=tuple(str(label) for label in table.columns.index),
         dropped=table.dropped,
-        variables=variables(table.columns, names, fixed.coded),
+        variables=variables(table.columns, columns(terms.fixed), fixed.coded),
         frame=table.columns,
         encoding=fixed,
     )
@@ -138,7 +137,7 @@ def _values(terms: Terms) -> set[str]:
     """Columns whose values matter (a grouping factor's do not, unless it stands elsewhere too)."""
     found = set(columns(terms.fixed))
     for term in terms.random:
-        found |= columns(term.columns)
+        found |= {*columns(term.columns)}
     for expression in (*terms.offset, *([terms.response] if terms.response else [])):
         found |= expression_columns(expression)
     return found
@@ -157,7 +156,7 @@ def _random(term: RandomTerm, table: Clean, codings: Mapping[str, str]) -> Rando
     if len(levels) < 2:
         remedy = "Drop the term, or use more samples."
         message = "A grouping factor has one level in the samples used"
-        raise MixflowError(Problem(message, column=term.group_name, value=levels[0], remedy=remedy))
+        raise MixflowError(Problem(message, column=term.group_name, value=", ".join(levels), remedy=remedy))
     return RandomColumns(
         term.group_name, term.group, encoding.names, levels, index, encoding.matrix, term.covariance, encoding
     )

@@ -26,13 +26,17 @@ _WHOLE_NUMBER = re.compile(r"\[(\d+)\.0\]")
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """Coded terms: ``matrix`` (n, p), ``names`` of its columns, ``term_names``, ``term_of`` column (p,)."""
+    """Coded terms: ``matrix`` (n, p), ``names`` of its columns, ``term_names``, ``term_of`` column (p,).
+
+    ``term_variables``: the columns of data each term reads; ``coded``: numbers taken as factors by ``C()``.
+    """
 
     spec: Any
     matrix: np.ndarray
     names: tuple[str, ...]
     term_names: tuple[str, ...]
     term_of: np.ndarray
+    term_variables: tuple[frozenset[str], ...]
     coded: frozenset[str]
 
     def rows(self, frame: pd.DataFrame) -> np.ndarray:
@@ -66,13 +70,15 @@ def encode(right: str, frame: pd.DataFrame, codings: Mapping[str, str]) -> Encod
     structure = columns.model_spec.structure
     names = [_name(column, entry.term, codings) for entry in structure for column in entry.columns]
     _check_finite(matrix, names, frame)
-    term_of = [number for number, entry in enumerate(structure) for _ in entry.columns]
-    term_names = tuple(
-        ":".join(f.expr for f in term.factors if f.expr != "1") or "(Intercept)" for term in terms
-    )
+    term_of = np.array([number for number, entry in enumerate(structure) for _ in entry.columns], int)
+    reads = tuple(frozenset().union(*map(factor_columns, term.factors)) for term in terms)
     return Encoding(
-        columns.model_spec, matrix, tuple(names), term_names, np.array(term_of, int), _coded(terms)
+        columns.model_spec, matrix, tuple(names), _term_names(terms), term_of, reads, _coded(terms)
     )
+
+
+def _term_names(terms: list[Any]) -> tuple[str, ...]:
+    return tuple(":".join(f.expr for f in term.factors if f.expr != "1") or "(Intercept)" for term in terms)
 
 
 def _matrix(columns: Any, rows: int) -> np.ndarray:

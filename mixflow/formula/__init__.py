@@ -2,5 +2,6 @@
 
 from mixflow.formula.parse import parse
 from mixflow.formula.terms import RandomTerm, Terms
+from mixflow.formula.words import words
 
-__all__ = ["RandomTerm", "Terms", "parse"]
+__all__ = ["RandomTerm", "Terms", "parse", "words"]

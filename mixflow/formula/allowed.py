@@ -62,7 +62,7 @@ def _refusal(message: str, expression: str, remedy: str | None = None) -> Mixflo
 
 def _check(node: ast.AST, expression: str) -> None:
     if isinstance(node, ast.Call):
-        if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
+        if not isinstance(node.func, ast.Attribute) and getattr(node.func, "id", None) not in FUNCTIONS:
             name = ast.unparse(node.func)
             raise _refusal(f"{name}() is not a function of mixflow's formulas", expression)
     elif isinstance(node, ast.Attribute):

@@ -7,29 +7,44 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mixflow.formula.allowed import CONTRASTS, FUNCTIONS, variables
-from mixflow.formula.tokens import Token, depths, refuse
+from mixflow.formula.tokens import Token, outside_calls, refuse
 
 if TYPE_CHECKING:
     from formulaic.parser.types import Term
 
 SMOOTHS = ("s", "te", "ti", "t2")
+MOST_CROSSINGS = 6
+_POWERS = ("1", "2", "3", "4")
 _OPERATORS = frozenset(["+", "-", "*", "/", ":", "^", "**", "%in%"])
 _DECORATION = re.compile(r"\x1b\[[0-9;]*m|[⧛⧚]|\[1;31m|\[0m")
 
 
 def check_fixed(tokens: Sequence[Token], text: str) -> None:
-    """Refuse by place what formulaic would evaluate, misread or not know."""
-    for number, (token, depth) in enumerate(depths(tokens)):
-        following = tokens[number + 1] if number + 1 < len(tokens) else None
-        if token.kind == "name" and following is not None and following.text == "(":
+    """Refuse by place what formulaic would evaluate, misread, not know, or never be done with."""
+    for number, token in enumerate(tokens):
+        following = tokens[number + 1].text if number + 1 < len(tokens) else ""
+        if token.kind == "name" and following == "(":
             _check_call(token)
         elif token.kind == "name" and token.text.startswith("contr."):
             _check_coding(token)
-        elif depth == 0 and (token.kind == "string" or token.text == "["):
-            remedy = "Write a column's name in backticks: `name`." if token.kind == "string" else None
-            raise refuse("A formula names columns", token.start, token.text, remedy)
-        elif depth == 0 and token.kind == "op" and token.text not in _OPERATORS:
+    _check_language(list(outside_calls(tokens)))
+
+
+def _check_language(tokens: Sequence[Token]) -> None:
+    crossings = [token for token in tokens if token.text in ("*", "/")]
+    if len(crossings) > MOST_CROSSINGS:
+        raise refuse(f"More than {MOST_CROSSINGS} columns are crossed", crossings[-1].start, "*")
+    for before, token in zip([None, *tokens], tokens, strict=False):
+        if token.kind == "string" or token.text == "[":
+            raise refuse(
+                "A formula names columns", token.start, token.text, "Write a column's name as `name`."
+            )
+        if token.kind == "op" and token.text not in _OPERATORS:
             raise refuse(f"{token.text!r} has no meaning here", token.start, token.text)
+        if before and before.text in ("^", "**") and token.text not in _POWERS:
+            raise refuse(
+                "A power of terms is 1, 2, 3 or 4", token.start, token.text, "Write I(x ** 2) for a square."
+            )
 
 
 def _check_call(name: Token) -> None:
@@ -38,7 +53,9 @@ def _check_call(name: Token) -> None:
         raise refuse(f"{name.text}() is not supported yet", name.start, name.text, remedy)
     if name.text == "offset":
         raise refuse("offset() can only be added", name.start, name.text, "Write ... + offset(log(reads)).")
-    if name.text not in FUNCTIONS:
+    if name.text.startswith("contr."):
+        _check_coding(name)
+    elif name.text not in FUNCTIONS:
         known = f"Functions of a formula: {', '.join(sorted(FUNCTIONS))}."
         raise refuse(f"{name.text}() is not a function of mixflow's formulas", name.start, name.text, known)
 
@@ -99,7 +116,7 @@ def factor_columns(factor: Any) -> frozenset[str]:
     return variables(factor.expr)
 
 
-def columns(right: str, start: int = 0) -> frozenset[str]:
-    """Every column that a right-hand side names."""
-    found = (factor_columns(factor) for term in formulaic_terms(right, start) for factor in term.factors)
-    return frozenset().union(*found)
+def columns(right: str, start: int = 0) -> tuple[str, ...]:
+    """Every column that a right-hand side names, in the order of its terms."""
+    factors = (factor for term in formulaic_terms(right, start) for factor in term.factors)
+    return tuple(dict.fromkeys(name for factor in factors for name in sorted(factor_columns(factor))))

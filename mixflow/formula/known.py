@@ -32,7 +32,14 @@ def check_known(text: str, tokens: Sequence[Token], known: Sequence[str]) -> Non
     """Raise one problem for each name that is no column, or that is part of an unquoted column name."""
     problems = [_problem(name, place, text, known) for name, place in _unknown(tokens, known).items()]
     if problems:
-        raise MixflowError(dict.fromkeys(problems))
+        first = {problem.value: problem for problem in reversed(problems)}
+        raise MixflowError(list(first.values())[::-1])
+
+
+def unquoted(text: str, known: Sequence[str]) -> MixflowError | None:
+    """The error for a column such as ``#SampleID`` that stands in the text without backticks, if one does."""
+    column = _unquoted_column("", text, known)
+    return None if column is None else MixflowError(_needs_backticks(column, text.find(column)))
 
 
 def _unknown(tokens: Sequence[Token], known: Sequence[str]) -> dict[str, int]:
@@ -49,12 +56,15 @@ def _unknown(tokens: Sequence[Token], known: Sequence[str]) -> dict[str, int]:
 
 def _problem(name: str, place: int, text: str, known: Sequence[str]) -> Problem:
     whole = _unquoted_column(name, text, known)
-    where = f"(character {place + 1} of the formula)"
     if whole is not None:
-        message = f"The column '{whole}' needs backticks in a formula {where}"
-        return Problem(message, column=str(place + 1), value=whole, remedy=f"Write `{whole}`.")
-    message = f"The formula names a column that does not exist {where}"
+        return _needs_backticks(whole, place)
+    message = f"The formula names a column that does not exist (character {place + 1} of the formula)"
     return Problem(message, column=str(place + 1), value=name, remedy=nearest(name, known))
+
+
+def _needs_backticks(column: str, place: int) -> Problem:
+    message = f"The column '{column}' needs backticks in a formula (character {place + 1} of the formula)"
+    return Problem(message, column=str(place + 1), value=column, remedy=f"Write `{column}`.")
 
 
 def _unquoted_column(name: str, text: str, known: Sequence[str]) -> str | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from mixflow.errors import MixflowError
 from mixflow.formula.allowed import variables
 from mixflow.formula.bars import random_terms
 from mixflow.formula.fixed import check_fixed, columns
-from mixflow.formula.known import check_known
+from mixflow.formula.known import check_known, unquoted
 from mixflow.formula.terms import RandomTerm, Terms
 from mixflow.formula.tokens import Token, call, has_bar, inner, refuse, source, split, tokenize
 
@@ -28,14 +29,21 @@ def parse(text: str, columns: Iterable[str] | None = None) -> Terms:
     ``columns``: names of the sheet's columns, if known; an unknown one, or one that needs backticks, is then
     refused with the right spelling. Raises MixflowError with the character at which the formula is wrong.
     """
-    tokens = tokenize(text)
     known = None if columns is None else tuple(columns)
+    tokens = _tokens(text, known or ())
     if known is not None:
         check_known(text, tokens, known)
     response, right = _sides(text, tokens)
     summands = _Sum()
     _read_sum(right, text, summands)
     return _terms(text, response, summands)
+
+
+def _tokens(text: str, known: Sequence[str]) -> tuple[Token, ...]:
+    try:
+        return tokenize(text)
+    except MixflowError as error:
+        raise unquoted(text, known) or error from None
 
 
 def _sides(text: str, tokens: Sequence[Token]) -> tuple[str | None, tuple[Token, ...]]:
@@ -103,10 +111,10 @@ def _check_no_bar(part: Sequence[Token], text: str) -> None:
 
 def _terms(text: str, response: str | None, parts: _Sum) -> Terms:
     fixed = " ".join(parts.fixed).removeprefix("+ ") or "1"
-    random = tuple(dict.fromkeys(parts.random))
+    random = tuple({(t.columns, t.group, t.covariance): t for t in reversed(parts.random)}.values())[::-1]
     found = set(columns(fixed))
     for term in random:
-        found |= columns(term.columns) | set(term.group)
+        found |= {*columns(term.columns), *term.group}
     for expression in (*parts.offset, *([response] if response else [])):
         found |= variables(expression)
     return Terms(text.strip(), response, fixed, random, tuple(parts.offset), frozenset(found))

@@ -23,6 +23,7 @@ _TOKEN = re.compile(
       | (?P<close>[)\]])""",
     re.VERBOSE,
 )
+_DEEPEST = 50
 _PAIR = {")": "(", "]": "["}
 
 
@@ -78,6 +79,8 @@ def _check_pairs(tokens: Sequence[Token]) -> None:
             opened.append(token)
         elif token.kind == "close" and (not opened or opened.pop().text != _PAIR[token.text]):
             raise refuse(f"{token.text!r} closes nothing", token.start, token.text)
+        if len(opened) > _DEEPEST:
+            raise refuse(f"More than {_DEEPEST} parentheses are open", token.start, token.text)
     if opened:
         raise refuse(f"{opened[-1].text!r} is never closed", opened[-1].start, opened[-1].text)
 
@@ -89,6 +92,20 @@ def depths(tokens: Sequence[Token]) -> Iterator[tuple[Token, int]]:
         depth -= token.kind == "close"
         yield token, depth
         depth += token.kind == "open"
+
+
+def outside_calls(tokens: Sequence[Token]) -> Iterator[Token]:
+    """The tokens that the formula language reads: those that are no argument of a function."""
+    function = False
+    opened: list[bool] = []
+    for token in tokens:
+        if token.kind == "close":
+            opened.pop()
+        if not any(opened):
+            yield token
+        if token.kind == "open":
+            opened.append(function or token.text == "[")
+        function = token.kind == "name"
 
 
 def split(tokens: Sequence[Token], *texts: str) -> list[tuple[Token | None, tuple[Token, ...]]]:
