@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixflow.errors import MixflowError
+from mixflow.errors import MixflowError, Problem
 from mixflow.study import schema, yamlfile
 
 ContrastSpec = dict[str, Any]
@@ -184,18 +184,34 @@ def load(path: str | os.PathLike[str]) -> Study:
 
     Raises MixflowError with every problem found: file, line of the key, dotted key, value and remedy.
     """
+    study, found = attempt(path)
+    if found or study is None:
+        raise MixflowError(found)
+    return study
+
+
+def attempt(path: str | os.PathLike[str]) -> tuple[Study | None, list[Problem]]:
+    """The study and every problem of its config; keys that break the schema are left out of the study.
+
+    So that the rest can be checked too. None where a needed key is missing or the file is no YAML.
+    """
     from mixflow.study import rules
 
-    file = yamlfile.read(Path(path))
+    try:
+        file = yamlfile.read(Path(path))
+    except MixflowError as error:
+        return None, list(error.problems)
     values = schema.convert(file)
-    found = rules.comment_traps(file) + schema.problems(values, file)
-    if found:
-        raise MixflowError(found)
+    broken = schema.problems(values, file)
+    found = [*rules.comment_traps(file), *(problem for _, problem in broken)]
+    for keys, _ in broken:
+        schema.without(file.values, keys)
+    values = schema.convert(file)
+    if broken and schema.problems(values, file):
+        return None, found
     study = _study(values, Path(path), file)
-    found = rules.check(study)
-    if found:
-        raise MixflowError(sorted(found, key=lambda problem: problem.row or 0))
-    return study
+    found += rules.check(study)
+    return study, sorted(found, key=lambda problem: problem.row or 0)
 
 
 def _study(raw: dict[str, Any], path: Path, file: yamlfile.YamlFile) -> Study:
@@ -315,16 +331,19 @@ def _model(name: str, raw: dict[str, Any], columns: dict[str, Column]) -> ModelC
 
 
 def _contrast(raw: dict[str, Any], columns: dict[str, Column]) -> ContrastSpec:
-    """The contrast as configured; `at` values are numbers unless the column is a declared factor."""
-    spec = {key: value for key, value in raw.items() if key != "at"}
-    at = {name: _at_value(value, columns.get(name)) for name, value in raw["at"].items()}
+    """The contrast as configured; levels are text, values of columns that are no declared factor numbers."""
+    spec = {key: _value(value, columns.get(key)) for key, value in raw.items() if key != "at"}
+    at = {name: _value(value, columns.get(name)) for name, value in raw["at"].items()}
     return {**spec, "at": at} if at else spec
 
 
-def _at_value(text: str, column: Column | None) -> str | float:
-    if column is not None and column.type != "number":
-        return text
+def _value(value: Any, column: Column | None) -> Any:
+    if isinstance(value, list):
+        items = [_value(item, column) for item in value]
+        return items if all(isinstance(item, float) for item in items) else value
+    if not isinstance(value, str) or (column is not None and column.type != "number"):
+        return value
     try:
-        return float(text)
+        return float(value)
     except ValueError:
-        return text
+        return value

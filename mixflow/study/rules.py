@@ -215,7 +215,8 @@ def _contrasts(study: Study, model: ModelConfig) -> Iterator[Problem]:
     for title, spec in model.contrasts.items():
         keys = ("models", model.name, "contrasts", title)
         columns = [name for name in spec if name != "at"]
-        if len(columns) != 1:
+        weights = all(isinstance(spec[name], int | float) for name in columns)
+        if not columns or (len(columns) > 1 and not weights):
             yield Problem(
                 "a contrast compares one column" if columns else "a contrast names a column",
                 **study.place(*keys),

@@ -113,14 +113,24 @@ def _convert_object(
     return out
 
 
-def problems(values: Any, file: YamlFile) -> list[Problem]:
-    """Everything in which `values` breaks the schema, each with line, dotted key, value and remedy."""
+def problems(values: Any, file: YamlFile) -> list[tuple[Path_, Problem]]:
+    """Everything in which `values` breaks the schema: path, and line, dotted key, value and remedy."""
     from jsonschema import Draft202012Validator
 
-    found: list[Problem] = []
+    found: list[tuple[Path_, Problem]] = []
     for error in Draft202012Validator(schema()).iter_errors(values):
         found += _Translator(file).translate(error, resolve(schema()))
-    return sorted(found, key=lambda problem: problem.row or 0)
+    return sorted(found, key=lambda pair: pair[1].row or 0)
+
+
+def without(values: Any, path: Path_) -> None:
+    """Remove what stands at `path` (a list item: the whole list), in place."""
+    for key in path[:-1]:
+        if not isinstance(values.get(key), dict):
+            values.pop(key, None)
+            return
+        values = values[key]
+    values.pop(path[-1], None)
 
 
 class _Translator:
@@ -129,7 +139,7 @@ class _Translator:
     def __init__(self, file: YamlFile):
         self.lines, self.name = file.lines, file.name
 
-    def translate(self, error: Any, root: Schema) -> list[Problem]:
+    def translate(self, error: Any, root: Schema) -> list[tuple[Path_, Problem]]:
         path = tuple(str(key) for key in error.absolute_path)
         part = part_at(root, error.absolute_path)
         if error.validator == "anyOf":
@@ -147,7 +157,9 @@ class _Translator:
             ]
         return [self._problem(_message(error), path, error.instance, _words(part, error.validator))]
 
-    def _alternatives(self, error: Any, part: Schema, path: Path_, root: Schema) -> list[Problem]:
+    def _alternatives(
+        self, error: Any, part: Schema, path: Path_, root: Schema
+    ) -> list[tuple[Path_, Problem]]:
         branch = branch_for(error.instance, part)
         if branch is not None:
             index = branches(part).index(branch)
@@ -156,17 +168,18 @@ class _Translator:
         kinds = " or ".join(_KIND[str(b["type"])] for b in branches(part) if b["type"] != "null")
         return [self._problem(f"must be {kinds}", path, error.instance, _words(part, "type"))]
 
-    def _unknown(self, key: str, known: list[str], path: Path_) -> Problem:
+    def _unknown(self, key: str, known: list[str], path: Path_) -> tuple[Path_, Problem]:
         near = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.5)
         remedy = f"did you mean `{near[0]}`? " if near else ""
         return self._problem("unknown key", (*path, key), key, f"{remedy}known here: {', '.join(known)}")
 
-    def _missing(self, key: str, part: Schema, path: Path_) -> Problem:
+    def _missing(self, key: str, part: Schema, path: Path_) -> tuple[Path_, Problem]:
         remedy = f"add `{key}:`. {child(part, key).get('description', '')}".strip()
         return self._problem("this key is needed", (*path, key), None, remedy)
 
-    def _problem(self, message: str, path: Path_, value: Any, remedy: str | None) -> Problem:
-        return Problem(message, self.name, line_of(self.lines, path), dotted(path) or None, value, remedy)
+    def _problem(self, message: str, path: Path_, value: Any, remedy: str | None) -> tuple[Path_, Problem]:
+        row = line_of(self.lines, path)
+        return path, Problem(message, self.name, row, dotted(path) or None, value, remedy)
 
 
 def part_at(root: Schema, path: Any) -> Schema:

@@ -79,42 +79,42 @@ def read(study: Study, found: pd.DataFrame | None = None) -> Sheet:
     ``found``: sample columns that came with the data (text, index sample id; may have no columns); they serve
     where the config names no sheet. Raises MixflowError with every problem: file, row, column, value, remedy.
     """
-    raw, used = _raw(study, found), used_columns(study)
+    sheet, problems = attempt(study, found)
+    if problems or sheet is None:
+        raise MixflowError(problems)
+    return sheet
+
+
+def attempt(study: Study, found: pd.DataFrame | None = None) -> tuple[Sheet | None, list[Problem]]:
+    """The sheet as far as it can be read, and every problem of it."""
+    try:
+        raw = _raw(study, found)
+    except MixflowError as error:
+        return None, list(error.problems)
     for derived in study.samples.derive:
         _derive(study, derived, raw)
     _check_declared(study, raw)
-    role = _roles(study, raw)
-    fitted = (role == "sample").to_numpy()
-    frame, columns = {}, {}
+    role, used = _roles(study, raw), used_columns(study)
+    columns, values = {}, {}
     for name in raw.text.columns:
-        cells = Cells(
-            name,
-            raw.text[name],
-            fitted,
-            raw.rows,
-            raw.file,
-            f"{study.path.name} under samples.columns",
-            study.samples.columns.get(name),
-            name in used,
-        )
-        out = typed(cells)
-        raw.problems += out.problems
-        raw.notes += out.notes
-        declared = study.samples.columns.get(name)
-        frame[name] = out.values
-        columns[name] = SheetColumn(
-            name,
-            out.kind,
-            out.levels,
-            out.raw,
-            declared.unit if declared else None,
-            (declared.label if declared else None) or name,
-        )
+        values[name], columns[name] = _typed(study, raw, name, (role == "sample").to_numpy(), name in used)
     _check_order(study, raw, columns)
-    if raw.problems:
-        raise MixflowError(raw.problems)
     rows = pd.Series([np.nan if row is None else row for row in raw.rows], index=raw.text.index, dtype=float)
-    return Sheet(pd.DataFrame(frame, index=raw.text.index), role, columns, rows, raw.file, tuple(raw.notes))
+    frame = pd.DataFrame(values, index=raw.text.index)
+    return Sheet(frame, role, columns, rows, raw.file, tuple(raw.notes)), raw.problems
+
+
+def _typed(
+    study: Study, raw: _Raw, name: str, fitted: np.ndarray, used: bool
+) -> tuple[pd.Series, SheetColumn]:
+    """Values and meaning of one column; problems and notes go to `raw`."""
+    declared = study.samples.columns.get(name)
+    place = f"{study.path.name} under samples.columns"
+    out = typed(Cells(name, raw.text[name], fitted, raw.rows, raw.file, place, declared, used))
+    raw.problems += out.problems
+    raw.notes += out.notes
+    unit, label = (declared.unit, declared.label) if declared else (None, None)
+    return out.values, SheetColumn(name, out.kind, out.levels, out.raw, unit, label or name)
 
 
 def _raw(study: Study, found: pd.DataFrame | None) -> _Raw:
