@@ -7,15 +7,37 @@ from pathlib import Path
 from typing import Any
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.store.readers import wide
+from mixflow.store.readers import (
+    biom_table,
+    diann,
+    exclusion,
+    long,
+    maxquant,
+    metaphlan,
+    pyradiomics,
+    wide,
+)
+from mixflow.store.readers.joining import join
 from mixflow.store.readers.numbers import numbers
-from mixflow.store.readers.raw import Head, RawTable, Reader, check_options, join
+from mixflow.store.readers.raw import Head, RawTable, Reader, check_options
 from mixflow.store.readers.sniffing import look, refuse_unsupported
 from mixflow.store.readers.table import Table, read_table
 
 __all__ = ["FORMATS", "Head", "RawTable", "Reader", "Table", "numbers", "read", "read_table", "sniff"]
 
-FORMATS: dict[str, Reader] = {reader.name: reader for reader in (wide.READER,)}
+FORMATS: dict[str, Reader] = {
+    reader.name: reader
+    for reader in (
+        biom_table.READER,
+        maxquant.PEPTIDES,
+        maxquant.PROTEINS,
+        diann.READER,
+        pyradiomics.READER,
+        metaphlan.READER,
+        long.READER,
+        wide.READER,
+    )
+}
 """All formats, in the order in which `sniff` tries them: the most particular first."""
 
 
@@ -63,7 +85,8 @@ def read(
     reader = FORMATS[names[0]]
     given = {key: value for key, value in dict(options or {}).items() if value is not None}
     check_options(reader, given, files[0])
-    return join([reader.read(file, given) for file in files], files)
+    drop, prefixes = exclusion.rule(given, files[0])
+    return exclusion.drop_listed(join([reader.read(file, given) for file in files], files), drop, prefixes)
 
 
 def _known(format: str) -> str:

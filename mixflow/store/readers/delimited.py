@@ -156,9 +156,18 @@ def _one_width(path: Path, rows: np.ndarray, widths: np.ndarray, shape: Shape) -
     )
 
 
-def parse(lines: list[str], shape: Shape, width: int, quoted: bool) -> pd.DataFrame:
+def parse(path: Path, lines: list[str], shape: Shape, width: int, quoted: bool) -> pd.DataFrame:
     """All records below the header as text, columns numbered; '' where a cell is empty."""
     body = "\n".join(lines[shape.header_row :])
+    try:
+        return _read_csv(body, shape, width, quoted)
+    except pd.errors.ParserError as error:
+        raise refuse(
+            path, f"the table cannot be parsed: {error}", "Look for a quote that is not closed."
+        ) from error
+
+
+def _read_csv(body: str, shape: Shape, width: int, quoted: bool) -> pd.DataFrame:
     return pd.read_csv(
         io.StringIO(body),
         sep=shape.delimiter,

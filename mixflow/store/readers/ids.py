@@ -41,7 +41,10 @@ def row_ids(table: Table, columns: Sequence[str], kind: str, dates: str = "refus
     shown = " + ".join(columns)
     problems = _empty(table, parts, kind, shown) + _repeated(table, ids, kind, shown)
     if kind == "feature" and dates != "keep":
-        problems += _dates(table, ids, shown)
+        try:
+            check_dates(table, ids, range(len(ids)), shown)
+        except MixflowError as error:
+            problems += error.problems
     if problems:
         raise MixflowError(problems[:MAX_PROBLEMS])
     return ids
@@ -92,36 +95,31 @@ def _unique(table: Table) -> str:
     return f"; unique here: {', '.join(good)}" if good else ""
 
 
-def _dates(table: Table, ids: tuple[str, ...], shown: str) -> list[Problem]:
-    return [
+def refuse_empty(table: Table, columns: Sequence[str], kind: str) -> None:
+    """Refuse rows whose id, made of ``columns``, has an empty part."""
+    problems = _empty(
+        table, [table.frame[name].str.strip().tolist() for name in columns], kind, " + ".join(columns)
+    )
+    if problems:
+        raise MixflowError(problems)
+
+
+def check_dates(
+    table: Table, names: Sequence[str], positions: Sequence[int] | None, column: str | None
+) -> None:
+    """Refuse feature names that Excel turned into dates.
+
+    ``positions``: row of the frame of each name; None where the names are the header's.
+    """
+    problems = [
         table.problem(
             "the feature's name looks like a gene name that Excel turned into a date",
-            i,
-            column=shown,
+            None if positions is None else int(positions[k]),
+            column=column or name,
             value=name,
             remedy=_DATE_REMEDY,
         )
-        for i, name in enumerate(ids)
-        if looks_like_date(name)
-    ]
-
-
-def check_names(
-    table: Table, names: Sequence[str], kind: str, dates: str, header_row: int | None = None
-) -> None:
-    """The date check for feature names that stand in the header (repeats are refused by `read_table`)."""
-    if kind != "feature" or dates == "keep":
-        return
-    problems = [
-        Problem(
-            "the feature's name looks like a gene name that Excel turned into a date",
-            file=str(table.path),
-            row=header_row,
-            column=name,
-            value=name,
-            remedy=_DATE_REMEDY,
-        )
-        for name in names
+        for k, name in enumerate(names)
         if looks_like_date(name)
     ]
     if problems:

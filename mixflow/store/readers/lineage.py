@@ -11,9 +11,26 @@ RANKS = {
 _PART = re.compile(r"^([kdpcofgst])__(.*)$")
 
 
+def parent(lineage: str) -> str:
+    """The lineage above the deepest named part, as a short name ('' where there is none)."""
+    named = _named(lineage)
+    return short_name("|".join(named[:-1])) if len(named) > 1 else ""
+
+
+def _named(lineage: str) -> list[str]:
+    parts = [part.strip() for part in re.split(r"[|;]", lineage) if part.strip()]
+    return [part for part in parts if part.strip("_") and not re.fullmatch(r"[kdpcofgst]?__", part)]
+
+
 def is_lineage(text: str) -> bool:
     """Whether ``text`` is a lineage: parts by '|' or ';', the first with a rank prefix."""
     return bool(_PART.match(text)) and ("|" in text or ";" in text)
+
+
+def rank_of(lineage: str) -> str | None:
+    """Letter of the rank of a clade's last part ('k__Bacteria|p__X' -> 'p'), or None."""
+    match = _PART.match(re.split(r"[|;]", lineage)[-1].strip())
+    return match.group(1) if match else None
 
 
 def short_name(lineage: str) -> str:
@@ -21,8 +38,7 @@ def short_name(lineage: str) -> str:
 
     Species keep their genus where the lineage splits the two ('g__Bacteroides;s__ovatus').
     """
-    parts = [part.strip() for part in re.split(r"[|;]", lineage) if part.strip()]
-    named = [part for part in parts if part.strip("_") and not re.fullmatch(r"[kdpcofgst]?__", part)]
+    named = _named(lineage)
     if not named:
         return lineage
     match = _PART.match(named[-1])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mixflow.errors import MixflowError
 from mixflow.store.readers.opening import HDF5_MAGIC, is_workbook, read_bytes, refuse
 from mixflow.store.readers.raw import Head
 from mixflow.store.readers.table import read_table
@@ -20,7 +21,10 @@ def look(path: Path) -> Head:
     start = b"" if path.is_file() and is_workbook(path) else read_bytes(path, HEAD_BYTES)
     if start.startswith(HDF5_MAGIC) or start.lstrip()[:1] == b"{":
         return Head(path, (), pd.DataFrame(), False, start)
-    table = read_table(path, limit=HEAD_BYTES)
+    try:
+        table = read_table(path, limit=HEAD_BYTES)
+    except MixflowError:  # the cut may fall inside a quoted cell, or before the end of a very long header
+        table = read_table(path)
     columns = tuple(str(name) for name in table.frame.columns)
     return Head(path, columns, table.frame.head(HEAD_ROWS), table.header_short, start)
 

@@ -64,7 +64,7 @@ def read_table(
     lines = text.split("\n")
     shape = delimited.find_shape(path, lines, delimiter)
     rows, width, quoted = delimited.row_numbers(path, lines, shape)
-    frame = delimited.parse(lines, shape, width, quoted)
+    frame = delimited.parse(path, lines, shape, width, quoted)
     if len(frame) != len(rows):
         raise refuse(
             path, f"{len(rows)} rows were counted but {len(frame)} parsed", "Check quotes in the file."
