@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,19 +73,22 @@ class _Raw:
     problems: list[Problem]
 
 
-def read(study: Study, found: pd.DataFrame | None = None) -> Sheet:
+def read(study: Study, found: pd.DataFrame | None = None, used: Collection[str] | None = None) -> Sheet:
     """The sample sheet of a study.
 
     ``found``: sample columns that came with the data (text, index sample id; may have no columns); they serve
-    where the config names no sheet. Raises MixflowError with every problem: file, row, column, value, remedy.
+    where the config names no sheet. ``used``: columns whose whole-number codes need a declared type;
+    those that the config uses if not given. Raises MixflowError with every problem.
     """
-    sheet, problems = attempt(study, found)
+    sheet, problems = attempt(study, found, used)
     if problems or sheet is None:
         raise MixflowError(problems)
     return sheet
 
 
-def attempt(study: Study, found: pd.DataFrame | None = None) -> tuple[Sheet | None, list[Problem]]:
+def attempt(
+    study: Study, found: pd.DataFrame | None = None, used: Collection[str] | None = None
+) -> tuple[Sheet | None, list[Problem]]:
     """The sheet as far as it can be read, and every problem of it."""
     try:
         raw = _raw(study, found)
@@ -94,7 +97,7 @@ def attempt(study: Study, found: pd.DataFrame | None = None) -> tuple[Sheet | No
     for derived in study.samples.derive:
         _derive(study, derived, raw)
     _check_declared(study, raw)
-    role, used = _roles(study, raw), used_columns(study)
+    role, used = _roles(study, raw), used_columns(study) if used is None else used
     columns, values = {}, {}
     for name in raw.text.columns:
         values[name], columns[name] = _typed(study, raw, name, (role == "sample").to_numpy(), name in used)

@@ -14,6 +14,7 @@ from mixflow.errors import MixflowError, Problem
 from mixflow.study import config, sheet
 from mixflow.study.columns import fixed_columns, kept_columns, terms_of
 from mixflow.study.config import ModelConfig, Study
+from mixflow.study.join import rename
 from mixflow.study.plan import fitted_frame
 from mixflow.study.rules import near
 from mixflow.study.sheet import Sheet
@@ -32,21 +33,34 @@ def validate(path: str | os.PathLike[str], data: bool = False) -> list[Problem]:
     if study is None:
         return problems
     problems += [*_files(study), *_annotation(study)]
-    table = _attempt(problems, lambda: _read_data(study)) if data and not _absent(study.data.files) else None
-    problems += _scale(study, table.scale if table else None)
-    found = table.samples if table else None
-    if study.samples.file is None and found is None:
+    read, wrong = _own_sheet(study)
+    table = (
+        _attempt(problems, lambda: _read_data(study, read))
+        if data and not _absent(study.data.files)
+        else None
+    )
+    problems += _scale(study, table)
+    if study.samples.file is None and table is not None:
+        read, wrong = sheet.attempt(study, beside(study, table))
+    problems += wrong
+    if read is None:
         problems += [p for model in study.models for p in _formula_alone(study, model)]
         return _unique(problems)
-    if study.samples.file is not None and _absent((study.samples.file,)):
-        return _unique(problems)
-    read, wrong = sheet.attempt(study, found)
-    problems += wrong
-    if read is not None:
-        problems += check_sheet(study, read, {problem.column for problem in wrong})
-        if table is not None:
-            _attempt(problems, lambda: sheet.join(read, table.sample_ids, study))
+    problems += check_sheet(study, read, {problem.column for problem in wrong})
+    if table is not None:
+        _attempt(problems, lambda: sheet.join(read, table.sample_ids, study))
     return _unique(problems)
+
+
+def _own_sheet(study: Study) -> tuple[Sheet | None, list[Problem]]:
+    if study.samples.file is None or _absent((study.samples.file,)):
+        return None, []
+    return sheet.attempt(study)
+
+
+def beside(study: Study, table: RawTable) -> pd.DataFrame:
+    """The sample columns that came with the data, by the ids that samples have after `samples.id_map`."""
+    return table.samples.set_axis(rename(list(table.sample_ids), study), axis=0)
 
 
 def check_sheet(study: Study, read: Sheet, bad: Collection[str | None] = ()) -> list[Problem]:
@@ -116,20 +130,41 @@ def _annotation(study: Study) -> list[Problem]:
     return problems
 
 
-def _read_data(study: Study) -> RawTable:
+def _read_data(study: Study, read: Sheet | None) -> RawTable:
     from mixflow.store import readers
 
-    return readers.read(study.data.files, study.data.format, study.data.options)
+    return readers.read(study.data.files, study.data.format, reader_options(study, read))
 
 
-def _scale(study: Study, read: str | None) -> list[Problem]:
-    """Transform and normalisation against the scale of the values, if it is known."""
+def reader_options(study: Study, read: Sheet | None) -> dict[str, Any]:
+    """Options of the reader: the configured ones, contaminants, and the ids that samples can have."""
+    patterns = list(study.data.contaminant_patterns)
+    options = {
+        **study.data.options,
+        "contaminants": {"drop": study.data.drop_contaminants, "patterns": patterns},
+    }
+    if read is not None:
+        options["sample_ids"] = [*map(str, read.frame.index), *study.samples.id_map]
+    return options
+
+
+def _scale(study: Study, table: RawTable | None) -> list[Problem]:
+    """The scale is known, and transform and normalisation fit it."""
     from mixflow.preprocess.prepare import check
 
-    scale = study.data.scale or read
+    scale = study.data.scale or (table.scale if table else None)
     problems: list[Problem] = []
     if scale is not None:
         _attempt(problems, lambda: check(scale, study.raw["preprocess"]))
+    elif table is not None:
+        remedy = "set data.scale: intensity (raw), log2 (already logarithms), count, proportion or free"
+        problems.append(
+            Problem(
+                f"format {table.format} does not say on which scale its values are",
+                column="data.scale",
+                remedy=remedy,
+            )
+        )
     return [replace(p, **study.place(*(p.column or "preprocess").split("."))) for p in problems]
 
 
