@@ -8,6 +8,8 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 8))')
 VENV := .venv
 BIN := $(VENV)/bin
+# Debian's Python may come without venv's pip: then the pip of PYTHON serves.
+PIP = $$([ -x $(BIN)/pip ] && echo "$(BIN)/python -m pip" || echo "$(PYTHON) -m pip --python $(BIN)/python")
 # Wheels only, so that no compiler is ever called; connection-pool is pure Python without a wheel.
 PIP_FLAGS := --quiet --disable-pip-version-check --only-binary :all: --no-binary connection-pool
 PYTEST_ARGS ?=
@@ -28,12 +30,11 @@ $(VENV)/.locked: requirements.lock
 	  % (sys.executable, v[0], v[1]))'
 	@echo "Making the environment in $(VENV) (once; 1 to 4 minutes) ..."
 	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip $(VENV)
-	@$(PYTHON) -m pip --python $(BIN)/python install $(PIP_FLAGS) --no-deps --require-hashes -r requirements.lock
+	@$(PIP) install $(PIP_FLAGS) --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/.package: $(VENV)/.locked pyproject.toml
-	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check \
-	  --no-deps --no-build-isolation --editable .
+	@$(PIP) install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: env ## run mixflow on the embedded study and say where its report is
