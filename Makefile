@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 # Debian's Python may come without venv's pip: then the pip of PYTHON serves.
 PIP = $$([ -x $(BIN)/pip ] && echo "$(BIN)/python -m pip" || echo "$(PYTHON) -m pip --python $(BIN)/python")
 # Wheels only, so that no compiler is ever called; connection-pool is pure Python without a wheel.
-PIP_FLAGS := --quiet --disable-pip-version-check --only-binary :all: --no-binary connection-pool
+PIP_FLAGS := -qq --disable-pip-version-check --only-binary :all: --no-binary connection-pool
 PYTEST_ARGS ?=
 UV_ARGS ?=
 DEMO := alzheimer-csf
@@ -34,7 +34,7 @@ $(VENV)/.locked: requirements.lock
 	@touch $@
 
 $(VENV)/.package: $(VENV)/.locked pyproject.toml
-	@$(PIP) install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP) install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: env ## run mixflow on the embedded study and say where its report is
