@@ -57,6 +57,8 @@ class Typed:
 def typed(cells: Cells) -> Typed:
     """The column with its declared type; undeclared text is a factor, whole numbers are asked about."""
     kind = cells.declared.type if cells.declared else _guess(cells)
+    if cells.used and cells.fitted.any() and not (cells.fitted & ~is_missing(cells.text)).any():
+        kind = cells.problem("the column has no values", 0, None, "fill it in, or use another column")
     if isinstance(kind, Problem):
         return Typed(_numbers(cells.text.str.strip()), "number", problems=[kind])
     out = _number(cells) if kind == "number" else _factor(cells, kind)
@@ -80,9 +82,7 @@ def _guess(cells: Cells) -> str | Problem:
     numeric = text.str.fullmatch(f"{_NUMBER.pattern}|{_DECIMAL_COMMA.pattern}")
     declare = f"{cells.remedy_place}: {cells.name}: {{type: factor}} or {{type: number}}"
     if not len(text):
-        if not cells.used:
-            return "number"
-        return cells.problem("the column has no values", 0, None, "fill it, or use another column")
+        return "number"
     if not numeric.any():
         return "factor"
     values = sorted(set(text), key=natural)

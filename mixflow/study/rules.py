@@ -13,7 +13,7 @@ from mixflow.study.yamlfile import YamlFile, dotted
 
 def check(study: Study) -> list[Problem]:
     """Every problem between keys of the config."""
-    parts = (_columns, _derive, _role, _patterns, _harmonised, _models, _batch)
+    parts = (_columns, _derive, _role, _id_map, _harmonised, _models, _batch)
     return [problem for part in parts for problem in part(study)]
 
 
@@ -135,23 +135,19 @@ def _role(study: Study) -> Iterator[Problem]:
             seen[value] = role
 
 
-def _patterns(study: Study) -> Iterator[Problem]:
-    keyed = [
-        (("data", "contaminants", "patterns", str(i)), p)
-        for i, p in enumerate(study.data.contaminant_patterns)
-    ]
-    if set(study.samples.id_map) == {"pattern", "replace"}:
-        keyed.append((("samples", "id_map", "pattern"), study.samples.id_map["pattern"]))
-    for keys, pattern in keyed:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            yield Problem(
-                f"not a regular expression: {error}",
-                **study.place(*keys),
-                value=pattern,
-                remedy="mend the pattern; write it between single quotes",
-            )
+def _id_map(study: Study) -> Iterator[Problem]:
+    pattern = study.samples.id_map.get("pattern")
+    if pattern is None or set(study.samples.id_map) != {"pattern", "replace"}:
+        return
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        yield Problem(
+            f"not a regular expression: {error}",
+            **study.place("samples", "id_map", "pattern"),
+            value=pattern,
+            remedy="mend the pattern; write it between single quotes",
+        )
 
 
 def _harmonised(study: Study) -> Iterator[Problem]:

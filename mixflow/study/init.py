@@ -1,0 +1,171 @@
+"""`mixflow init`: a commented config, and a sheet skeleton where there is none, beside the user's files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mixflow.errors import MixflowError, Problem
+from mixflow.study import guess, write
+
+if TYPE_CHECKING:
+    from mixflow.store.readers import RawTable
+
+CONFIG, SHEET, COLUMN = "config.yaml", "samples.tsv", "condition"
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """The sheet of the config: its file, id column and what was guessed of it."""
+
+    path: Path | None
+    id: str | None
+    guess: guess.Guess
+
+
+def init(
+    table: Path, sheet: Path | None, folder: Path, options: Mapping[str, Any] | None = None
+) -> list[Path]:
+    """Write `config.yaml` (and `samples.tsv` where there is no sheet) into `folder`; the files written.
+
+    ``options``: data.options of the reader, where the table cannot be read without. Never overwrites: raises
+    MixflowError where a file is there already, or where table or sheet cannot be read.
+    """
+    planned = [folder / CONFIG]
+    _refuse_existing(planned)
+    data, used = _read(table, sheet, dict(options or {}))
+    described = _described(sheet, data)
+    if described.path is None and not described.guess.condition and not described.guess.batch:
+        planned.append(folder / SHEET)
+        _refuse_existing(planned)
+        described = _Sheet(folder / SHEET, "sample", _skeleton_guess())
+    values = _values(table, folder, data, described, used)
+    texts = [
+        _HEADER.format(format=data.format, n=len(data.sample_ids), p=len(data.feature_ids))
+        + write.commented(values, _guessed(values, data))
+    ]
+    if len(planned) > 1:
+        texts.append("\n".join([f"sample\t{COLUMN}", *(f"{name}\t" for name in data.sample_ids)]) + "\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, content in zip(planned, texts, strict=True):
+        with path.open("x", encoding="utf-8", newline="\n") as stream:
+            stream.write(content)
+    return planned
+
+
+_HEADER = """\
+# A study for mixflow, written by `mixflow init` from a table of format {format}: {n} samples, {p} features.
+# What was guessed is marked `# please check`. Then: mixflow validate config.yaml, and mixflow run config.yaml
+# Levels are compared as text. An empty key means its default. Delete what you do not need.
+"""
+
+
+def _refuse_existing(paths: list[Path]) -> None:
+    problems = [
+        Problem(
+            "the file is there already",
+            file=str(path),
+            value=path.name,
+            remedy="move it away, or give another folder",
+        )
+        for path in paths
+        if path.exists()
+    ]
+    if problems:
+        raise MixflowError(problems)
+
+
+def _read(table: Path, sheet: Path | None, options: dict[str, Any]) -> tuple[RawTable, dict[str, Any]]:
+    """The data, and the options that the config needs to read them in the same way."""
+    from mixflow.store import readers
+
+    known: dict[str, Any] = {}
+    if sheet is not None:
+        text = readers.read_table(sheet).frame
+        known["sample_ids"] = sorted({cell for name in text.columns for cell in text[name]} - {""})
+    data = readers.read([table], "auto", {**known, **options})
+    if data.format != "wide":
+        return data, options
+    names = [str(name) for name in readers.read_table(table).frame.columns]
+    in_columns = set(data.sample_ids) <= set(names)
+    options.setdefault("orientation", "samples_in_columns" if in_columns else "samples_in_rows")
+    described = [] if in_columns else guess.sample_columns(names, list(map(str, data.samples.columns)))
+    if described and not {"sample_columns", "features"} & set(options):
+        options["sample_columns"] = described
+        data = readers.read([table], "auto", {**known, **options})
+    return data, options
+
+
+def _described(sheet: Path | None, data: RawTable) -> _Sheet:
+    """The given sheet, or the sample columns that stand in the data file."""
+    from mixflow.store.readers import read_table
+
+    if sheet is None:
+        return _Sheet(None, None, guess.model(data.samples.fillna("").astype(str)))
+    text = read_table(sheet).frame
+    name = guess.id_column(text, data.sample_ids)
+    return _Sheet(sheet, name, guess.model(text.drop(columns=name)))
+
+
+def _skeleton_guess() -> guess.Guess:
+    return guess.Guess(
+        {COLUMN: {"type": "factor"}}, guess.formula([COLUMN], []), {COLUMN: {COLUMN: "all pairs"}}
+    )
+
+
+def _values(
+    table: Path, folder: Path, data: RawTable, described: _Sheet, options: dict[str, Any]
+) -> dict[str, Any]:
+    found = described.guess
+    scale = data.scale or guess.scale(data.values)
+    transform, normalise = guess.TRANSFORM.get(scale, ("none", "none"))
+    study = re.sub(r"[^A-Za-z0-9._-]+", "-", table.name.split(".")[0]).strip("-._") or "study"
+    return {
+        "study": study,
+        "title": table.name.split(".")[0].replace("_", " "),
+        "data": {
+            "files": _relative(table, folder),
+            "format": data.format,
+            "scale": scale,
+            "options": options,
+        },
+        "samples": {
+            "file": _relative(described.path, folder) if described.path else None,
+            "id": described.id,
+            "columns": found.columns,
+            "unit": found.unit,
+            "role": found.role,
+        },
+        "preprocess": {"transform": transform, "normalise": normalise},
+        "batch": {"factors": found.batch},
+        "models": {"main": {"formula": found.formula, "contrasts": found.contrasts}},
+    }
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """As seen from the folder of the config, where both lie on one drive."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive of Windows
+        return path.absolute().as_posix()
+
+
+def _guessed(values: dict[str, Any], data: RawTable) -> set[str]:
+    keys = {
+        "data.format",
+        "data.options",
+        "samples.role",
+        "preprocess.transform",
+        "preprocess.normalise",
+        "models.main.formula",
+        "models.main.contrasts",
+        "batch.factors",
+        "samples.unit",
+        "samples.id",
+    }
+    keys |= {f"samples.columns.{name}" for name in values["samples"]["columns"]}
+    return keys if data.scale else keys | {"data.scale"}
