@@ -22,9 +22,9 @@ json17 <- function(x) {
   if (length(x) == 1 && !inherits(x, "AsIs")) cells else paste0("[", paste(cells, collapse = ", "), "]")
 }
 
-# CSV with 17 significant digits and empty missing values; gzip when the name ends in .gz.
-write_csv17 <- function(frame, path) {
-  text <- as.data.frame(lapply(frame, function(v) if (is.double(v)) ifelse(is.na(v), "", sprintf("%.17g", v)) else
+# CSV with 17 significant digits (or fewer) and empty missing values; gzip when the name ends in .gz.
+write_csv17 <- function(frame, path, digits = 17) {
+  text <- as.data.frame(lapply(frame, function(v) if (is.double(v)) ifelse(is.na(v), "", sprintf(paste0("%.", digits, "g"), v)) else
     ifelse(is.na(v), "", as.character(v))), check.names = FALSE)
   connection <- if (grepl("[.]gz$", path)) gzfile(path, "wb") else file(path, "wb")
   on.exit(close(connection))
@@ -52,7 +52,9 @@ best_start <- function(arguments, starts) {
     other <- quiet(arguments)
     if (logLik(other) > logLik(best) + 1e-9) best <- other
   }
-  list(theta = lme4::getME(best, "theta"), default_start_objective = -2 * as.numeric(logLik(fit)))
+  # NULL: lme4's own start is as good (a start near zero would make bobyqa's first step smaller than its last).
+  improved <- logLik(best) > logLik(fit) + 1e-7
+  list(theta = if (improved) lme4::getME(best, "theta"), default_start_objective = -2 * as.numeric(logLik(fit)))
 }
 
 # A contrast on the coefficients of the whole design, expressed in those of a fit whose rows lack factor levels.
