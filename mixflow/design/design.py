@@ -11,7 +11,7 @@ import pandas as pd
 from mixflow.design import orthogonal
 from mixflow.design.frame import Clean, as_column, check_columns, clean, is_factor
 from mixflow.design.grid import Variable, level_number, variables
-from mixflow.design.terms import Encoding, encode, evaluate
+from mixflow.design.terms import Encoding, check_codings, encode, evaluate
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import RandomTerm, Terms
 from mixflow.formula.allowed import variables as expression_columns
@@ -108,6 +108,7 @@ def build(terms: Terms, frame: pd.DataFrame, contrasts: Mapping[str, str] | None
     """
     codings = dict(contrasts or {})
     table = clean(frame, _values(terms), {f for term in terms.random for f in term.group})
+    check_codings(codings, table.columns)
     fixed = encode(terms.fixed, table.columns, codings)
     if not fixed.names:
         remedy = "Keep the intercept or add a column."

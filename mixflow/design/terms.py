@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mixflow.design.frame import is_factor
-from mixflow.errors import MixflowError, Problem
+from mixflow.errors import MixflowError, Problem, Problems
 from mixflow.formula.allowed import CONTRASTS, python
 from mixflow.formula.fixed import factor_columns, factor_text, formulaic_terms
 
@@ -41,7 +41,9 @@ class Encoding:
 
     def rows(self, frame: pd.DataFrame) -> np.ndarray:
         """The same columns (m, p) for ``frame``, whose columns are as `frame.clean` makes them."""
-        return _matrix(self.spec.get_model_matrix(frame, context=functions(), na_action="ignore"), len(frame))
+        matrix = _matrix(_evaluate(self.spec, frame, str(self.spec.formula)), len(frame))
+        _check_finite(matrix, list(self.names), frame)
+        return matrix
 
 
 @functools.cache
@@ -85,6 +87,20 @@ def _matrix(columns: Any, rows: int) -> np.ndarray:
     return np.asarray(columns, dtype="float64").reshape(rows, -1)
 
 
+def check_codings(codings: Mapping[str, str], frame: pd.DataFrame) -> None:
+    """Raise unless every coding is a known one of a factor that the formula names."""
+    problems = Problems()
+    factors = [str(name) for name, column in frame.items() if is_factor(column)]
+    for name, coding in codings.items():
+        if name not in factors:
+            known = f"Factors of the formula: {', '.join(factors) or 'none'}."
+            problems.add("A coding is for a factor of the formula", column=name, value=coding, remedy=known)
+        elif coding not in CONTRASTS:
+            known = f"Known codings: {', '.join(sorted(CONTRASTS))}."
+            problems.add("This coding of a factor is not known", column=name, value=coding, remedy=known)
+    problems.raise_if_any()
+
+
 def _evaluate(spec: Any, frame: pd.DataFrame, right: str) -> Any:
     try:
         with np.errstate(all="ignore"):
@@ -107,19 +123,9 @@ def _recode(term: Any, frame: pd.DataFrame, codings: Mapping[str, str]) -> Any:
     factors = []
     for factor in term.factors:
         if factor.eval_method.value == "lookup" and codings.get(factor.expr, "treatment") != "treatment":
-            factor = Factor(_coding_call(factor.expr, codings), eval_method="python")
+            factor = Factor(f"C(`{factor.expr}`, contr.{codings[factor.expr]})", eval_method="python")
         factors.append(factor)
     return Term(factors)
-
-
-def _coding_call(name: str, codings: Mapping[str, str]) -> str:
-    coding = codings[name]
-    if coding not in CONTRASTS:
-        known = f"Known codings: {', '.join(sorted(CONTRASTS))}."
-        raise MixflowError(
-            Problem("This coding of a factor is not known", column=name, value=coding, remedy=known)
-        )
-    return f"C(`{name}`, contr.{coding})"
 
 
 def _name(column: str, term: Any, codings: Mapping[str, str]) -> str:

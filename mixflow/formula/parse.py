@@ -111,10 +111,12 @@ def _check_no_bar(part: Sequence[Token], text: str) -> None:
 
 def _terms(text: str, response: str | None, parts: _Sum) -> Terms:
     fixed = " ".join(parts.fixed).removeprefix("+ ") or "1"
-    random = tuple({(t.columns, t.group, t.covariance): t for t in reversed(parts.random)}.values())[::-1]
+    random: dict[tuple[object, ...], RandomTerm] = {}
+    for term in parts.random:  # (1 | a/b) + (1 | a) says (1 | a) twice
+        random.setdefault((term.columns, term.group, term.covariance), term)
     found = set(columns(fixed))
-    for term in random:
+    for term in random.values():
         found |= {*columns(term.columns), *term.group}
     for expression in (*parts.offset, *([response] if response else [])):
         found |= variables(expression)
-    return Terms(text.strip(), response, fixed, random, tuple(parts.offset), frozenset(found))
+    return Terms(text.strip(), response, fixed, tuple(random.values()), tuple(parts.offset), frozenset(found))

@@ -179,7 +179,9 @@ def _step(design: Design, name: str, low: float, high: float, at: dict[str, Any]
 
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
-        remedy = "Give a number, such as {age: 10}, or two, such as {age: [70, 60]}."
+        remedy = (
+            "Declare the column as type: factor to compare levels; numbers: {age: 10} or {age: [70, 60]}."
+        )
         raise MixflowError(Problem("A number is needed here", column=name, value=value, remedy=remedy))
     return float(value)
 

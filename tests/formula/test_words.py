@@ -1,0 +1,43 @@
+"""The formula in plain English."""
+
+from __future__ import annotations
+
+import pytest
+
+from mixflow.formula import parse, words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "~ AD + age + male + (1 | collection_site)",
+            "AD, age and male as fixed effects; a random intercept for each collection_site",
+        ),
+        (
+            "Reaction ~ Days + (Days | Subject)",
+            "Days as fixed effect; "
+            "a random intercept and a random slope of Days for each Subject (correlated)",
+        ),
+        (
+            "~ 1 + (1 | Patient) + (1 | cartridge) + (1 | cartridge:position)",
+            "an intercept as the only fixed effect; a random intercept for each Patient; a random intercept "
+            "for each cartridge; a random intercept for each position within cartridge",
+        ),
+        ("~ 0 + a*b", "a, b and the interaction of a and b as fixed effects, without an intercept"),
+        ("~ a + (1 | s:t)", "a as fixed effect; a random intercept for each combination of s and t"),
+        (
+            "~ a + diag(t | g) + offset(log(reads))",
+            "a as fixed effect; a random intercept and a random slope of t for each g (uncorrelated); "
+            "log(reads) as an offset",
+        ),
+        ("~ `egfr:mut` + (0 + t | g)", "egfr:mut as fixed effect; a random slope of t for each g"),
+    ],
+)
+def test_words(text: str, expected: str) -> None:
+    assert words(parse(text)) == expected
+
+
+def test_labels_stand_for_columns() -> None:
+    found = words(parse("~ AD + (1 | site)"), {"AD": "diagnosis", "site": "collection site"})
+    assert found == "diagnosis as fixed effect; a random intercept for each collection site"
