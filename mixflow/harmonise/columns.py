@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,16 @@ from mixflow.errors import MixflowError, Problem
 
 Values = NDArray[np.float64]
 Codes = NDArray[np.int64]
+
+
+def rows_of(frame: pd.DataFrame, chosen: Any) -> pd.DataFrame:
+    """The rows ``chosen`` (sample,) bool of a frame."""
+    return pd.DataFrame(frame.loc[np.asarray(chosen)])
+
+
+def column_of(frame: pd.DataFrame, name: Hashable, chosen: Any = slice(None)) -> pd.Series:
+    """One column of a frame, all of its rows or those ``chosen`` (sample,) bool."""
+    return pd.Series(frame[name][chosen], name=name)
 
 
 def is_number(column: pd.Series) -> bool:
@@ -65,6 +76,6 @@ def column_matrix(column: pd.Series) -> Values:
 
 def covariate_matrix(frame: pd.DataFrame) -> tuple[Values, list[str]]:
     """Design columns of all sheet columns of ``frame`` (sample, p), and the sheet column each came from."""
-    parts = [(str(name), column_matrix(frame[name])) for name in frame.columns]
+    parts = [(str(name), column_matrix(column_of(frame, name))) for name in frame.columns]
     names = [name for name, part in parts for _ in range(part.shape[1])]
     return np.concatenate([np.empty((len(frame), 0)), *(part for _, part in parts)], axis=1), names

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.harmonise.columns import covariate_matrix, levels_of, refuse_missing
+from mixflow.harmonise.columns import covariate_matrix, levels_of, refuse_missing, rows_of
 from mixflow.harmonise.masked import Mask, MaskedFit, Values, centred, fit, ranks
 
 TOLERANCE = 1e-14
@@ -79,7 +79,6 @@ def combat(
     """
     chosen = np.ones(values.shape[1], dtype=bool) if fit_on is None else np.asarray(fit_on, dtype=bool)
     keep = pd.DataFrame(index=batch.index) if keep is None else keep
-    ids = None if samples is None else [samples[i] for i in np.flatnonzero(chosen)]
     if len(values) < 2:
         raise MixflowError(
             Problem(
@@ -89,8 +88,8 @@ def combat(
                 remedy="Use batch.method: mixed.",
             )
         )
-    ids = None if samples is None else [samples[i] for i in np.flatnonzero(chosen)]
-    layout, levels = _layout(batch[chosen], keep[chosen], ids)
+    ids = None if samples is None else [str(samples[i]) for i in np.flatnonzero(chosen).tolist()]
+    layout, levels = _layout(batch.loc[chosen], rows_of(keep, chosen), ids)
     return _correct(values, chosen, layout, levels, _codes_of_all(batch, levels))
 
 

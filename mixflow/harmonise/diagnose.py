@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mixflow.harmonise.association import Association, associate, sentences
-from mixflow.harmonise.columns import column_matrix
+from mixflow.harmonise.columns import column_matrix, column_of
 from mixflow.harmonise.masked import centred, fit
 from mixflow.harmonise.pca import Components, principal_components
 from mixflow.harmonise.quality import coefficient_of_variation
@@ -40,7 +40,7 @@ def variance_share(
         if gone
         else []
     )
-    parts = [column_matrix(factors[name][rows]) for name in factors.columns]
+    parts = [column_matrix(column_of(factors, name, rows)) for name in factors.columns]
     y = centred(values[:, rows])[0]
     total = np.nansum(y * y, axis=1)
     ones = np.ones((int(rows.sum()), 1))

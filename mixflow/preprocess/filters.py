@@ -92,7 +92,8 @@ def min_observed_by(table: _Table, filters: Mapping[str, Any]) -> Mask:
     least = _fraction({"fraction": rule.get("fraction", 0.5)}, "fraction", f"{where}.fraction")
     codes, levels = pd.factorize(table.sheet[factor])
     enough = [_observed_fraction(table, codes == level) >= least for level in range(len(levels))]
-    return (np.any if groups == "any" else np.all)(enough, axis=0)
+    passes = np.stack(enough) if enough else np.zeros((1, len(table.value)), dtype=bool)
+    return np.asarray(passes.any(axis=0) if groups == "any" else passes.all(axis=0))
 
 
 def _abundance(table: _Table, filters: Mapping[str, Any], key: str) -> float:
@@ -122,7 +123,7 @@ def min_abundance(table: _Table, filters: Mapping[str, Any]) -> Mask:
     """Above this abundance (scale of the raw values) in at least one sample."""
     if not filters.get("min_abundance"):
         return np.ones(len(table.raw), dtype=bool)
-    return (table.raw > _abundance(table, filters, "min_abundance")).any(axis=1)
+    return np.asarray((table.raw > _abundance(table, filters, "min_abundance")).any(axis=1))
 
 
 def min_prevalence(table: _Table, filters: Mapping[str, Any]) -> Mask:
@@ -181,8 +182,8 @@ def apply_filters(
             )
             for name in unknown
         )
-    sheet = pd.DataFrame(index=range(raw.shape[1])) if sheet is None else sheet
-    table = _Table(raw[:, is_sample], value[:, is_sample], scale, sheet.loc[np.asarray(is_sample)])
+    frame = pd.DataFrame(index=range(raw.shape[1])) if sheet is None else sheet
+    table = _Table(raw[:, is_sample], value[:, is_sample], scale, frame.loc[np.asarray(is_sample)])
     dropped_by = np.full(len(raw), "", dtype=object)
     for name, passes in FILTERS.items():
         dropped_by[~passes(table, filters) & (dropped_by == "")] = name

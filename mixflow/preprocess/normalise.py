@@ -49,8 +49,12 @@ def _refuse_samples(bad: Mask, labels: Labels, message: str, remedy: str) -> Non
 def total_sum(values: Values, labels: Labels = UNLABELLED) -> tuple[Values, Values]:
     """Divide each sample by the sum of its observed values: proportions, and the sums (sample,)."""
     sums = np.nansum(values, axis=0)
-    negative = (values < 0).any(axis=0)
-    _refuse_samples(negative, labels, "Total-sum scaling needs values of 0 or more.", "Correct them.")
+    _refuse_samples(
+        np.nanmin(np.where(np.isnan(values), 0.0, values), axis=0) < 0,
+        labels,
+        "Total-sum scaling needs values of 0 or more.",
+        "Correct them.",
+    )
     _refuse_samples(
         ~(sums > 0), labels, "Total-sum scaling of a sample without any signal.", "Drop these samples."
     )
@@ -64,7 +68,7 @@ def median(values: Values, scale: str, is_sample: Mask, labels: Labels = UNLABEL
     the sample is divided by its median over the geometric mean of the medians. The mean runs over samples
     with role `sample`, so that blanks move nothing. Returns values and the factor used (sample,).
     """
-    empty = np.isnan(values).all(axis=0)
+    empty = np.asarray(np.isnan(values).all(axis=0))
     _refuse_samples(
         empty, labels, "Median normalisation of a sample without any value.", "Drop these samples."
     )
