@@ -111,16 +111,20 @@ def chunks(dims: tuple[Any, ...], shape: tuple[int, ...], itemsize: int) -> tupl
 
 
 def _plain(dataset: xr.Dataset) -> xr.Dataset:
-    """Drop what an earlier file left on variables (chunks, codecs), and hold text as objects."""
-    return _text_as_objects(dataset.drop_encoding())
+    """Drop what an earlier file left on variables (chunks, codecs), and write text as text even if empty."""
+    return _text_as(np.dtypes.StringDType(), dataset.drop_encoding(), indexes=True)
 
 
 def _text_as_objects(dataset: xr.Dataset) -> xr.Dataset:
-    """Text variables as numpy objects: pandas and numpy treat StringDType and fixed-width text unevenly."""
+    """Text as numpy objects in memory: pandas and numpy treat StringDType and fixed-width text unevenly."""
+    return _text_as(np.dtype(object), dataset, indexes=False)
+
+
+def _text_as(dtype: Any, dataset: xr.Dataset, indexes: bool) -> xr.Dataset:
     text = {
-        name: variable.copy(data=np.asarray(variable.values, dtype=object))
+        name: (variable.dims, np.asarray(variable.values.astype(dtype)), variable.attrs)
         for name, variable in dataset.variables.items()
-        if name not in dataset.indexes and variable.dtype.kind in "TU"
+        if variable.dtype.kind in "OTU" and (indexes or name not in dataset.indexes)
     }
     return dataset.assign({k: v for k, v in text.items() if k in dataset.data_vars}).assign_coords(
         {k: v for k, v in text.items() if k in dataset.coords}

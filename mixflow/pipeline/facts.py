@@ -1,0 +1,70 @@
+"""What a reader of the store is told about a model: attributes of the group `fits/<model>`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from mixflow.formula import Terms
+from mixflow.formula.words import words
+from mixflow.pipeline.fit import Task
+from mixflow.study.columns import fixed_columns, terms_of
+from mixflow.study.config import Study
+from mixflow.study.plan import FEW_LEVELS, ModelPlan
+
+
+def attributes(study: Study, task: Task) -> dict[str, Any]:
+    """Attributes of the group `fits/<model>` (docs/ARCHITECTURE.md)."""
+    plan, terms = task.plan, terms_of(study, task.plan)
+    used = task.frame.dropna(subset=[name for name in task.frame if name in terms.variables])
+    fixed = fixed_columns(terms)
+    labels = {name: column.label for name, column in task.sheet.columns.items()}
+    references = {
+        name: str(used[name].cat.categories[0])
+        for name in used.columns
+        if name in fixed and isinstance(used[name].dtype, pd.CategoricalDtype)
+    }
+    return {
+        "words": words(terms, labels),
+        "title": plan.title,
+        "family": "gaussian",
+        "unit": task.unit,
+        "role": role_of(plan),
+        "compare_to": plan.compare_to or "",
+        "note": plan.note,
+        "fit_on": study.batch.fit_on,
+        "n_samples": len(used),
+        "rows": json.dumps([str(i) for i in used.index]),
+        "dropped_rows": json.dumps(dropped_rows(task, used)),
+        "few_levels": json.dumps(few_levels(used, terms)),
+        "references": json.dumps(references),
+    }
+
+
+def role_of(plan: ModelPlan) -> str:
+    """headline, companion (the fixed-effect answer beside few levels) or sensitivity (any other model)."""
+    if plan.origin == "few-levels":
+        return "companion"
+    return "sensitivity" if plan.compare_to else "headline"
+
+
+def dropped_rows(task: Task, used: pd.DataFrame) -> dict[str, list[str]]:
+    """Samples that the model does not use, by reason."""
+    roles = task.sheet.role
+    fitted = set(task.frame.index)
+    reasons = {
+        "not of role sample": [i for i in roles.index if roles[i] != "sample"],
+        "left out by include or exclude": [
+            i for i in roles.index if roles[i] == "sample" and i not in fitted
+        ],
+        "missing value in a column of the formula": [i for i in task.frame.index if i not in set(used.index)],
+    }
+    return {reason: [str(i) for i in ids] for reason, ids in reasons.items() if ids}
+
+
+def few_levels(used: pd.DataFrame, terms: Terms) -> list[dict[str, Any]]:
+    """Grouping factors with fewer than 5 levels among the rows used."""
+    counts = {":".join(term.group): len(used[list(term.group)].drop_duplicates()) for term in terms.random}
+    return [{"group": name, "levels": count} for name, count in counts.items() if count < FEW_LEVELS]

@@ -1,0 +1,88 @@
+"""Step fit: one model on one shard of the kept features -> a store of its own."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixflow.pipeline import record, sheets
+from mixflow.store import fits, provenance, zarr_io
+from mixflow.study.config import Study
+from mixflow.study.plan import ModelPlan, fitted_frame, load_plan, shard_slice
+from mixflow.study.sheet import Sheet
+
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model is fitted to: ``values`` (feature, sample) of the kept features, rows of the sheet."""
+
+    plan: ModelPlan
+    values: np.ndarray
+    feature_ids: np.ndarray
+    frame: pd.DataFrame
+    sheet: Sheet
+    unit: str
+    steps: list[dict[str, Any]]
+
+
+def run(study: Study, model: str, shard: str, data: Path, batch: Path | None, out: Path) -> str:
+    """Fit shard ``i-of-n`` of ``model`` and write ``out``; a shard without features is written empty.
+
+    ``batch`` is needed where the config fits harmonised values.
+    """
+    from mixflow import api
+
+    clock = provenance.Clock()
+    task = load_task(study, model, data, batch)
+    index, count = parse_shard(shard)
+    part = shard_slice(len(task.feature_ids), index, count)
+    LOGGER.info("%s on %d features, shard %s", task.plan.formula, part.stop - part.start, shard)
+    fit = api.fit_values(
+        task.values[part],
+        task.frame,
+        task.plan.formula,
+        reml=task.plan.reml,
+        feature_ids=task.feature_ids[part],
+        progress=LOGGER.info,
+    )
+    group = fits.to_dataset(fit)
+    steps = record.group(study, f"fit {model} {shard}", clock, [data], task.steps)
+    zarr_io.write(xr.DataTree.from_dict({f"fits/{model}": group, "provenance": steps}), out)
+    return f"{model}: {int(fit.fitted.sum())} of {len(fit.status)} features fitted (shard {shard})"
+
+
+def parse_shard(shard: str) -> tuple[int, int]:
+    """``2-of-3`` -> (2, 3)."""
+    index, count = shard.split("-of-")
+    return int(index), int(count)
+
+
+def load_task(study: Study, model: str, data: Path, batch: Path | None) -> Task:
+    """Values and rows of a model, from the stores of the steps before."""
+    tree = zarr_io.load(data)
+    sheet = sheets.from_tree(tree)
+    group = tree["data"].to_dataset(inherit=False)
+    kept = group.isel(feature=np.flatnonzero(group["kept"].values))
+    values = kept["value"].values
+    if study.batch.fit_on == "harmonised" and batch is not None:
+        values = zarr_io.load(batch)["batch/harmonised"].values
+    plan = load_plan(study).model(model)
+    frame = fitted_frame(sheet, plan)
+    columns = pd.Index(group["sample"].values.astype(str)).get_indexer(frame.index)
+    return Task(
+        plan,
+        values[:, columns],
+        np.asarray(kept["feature"].values, dtype=object),
+        frame,
+        sheet,
+        group.attrs["unit"],
+        provenance.steps(tree),
+    )

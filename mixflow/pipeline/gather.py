@@ -1,0 +1,87 @@
+"""Step gather: all shards of a model -> its fits and tests, with false discovery rates over all features."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mixflow.design import Design, build
+from mixflow.inference import contrasts as contrasts_module
+from mixflow.inference import tests as tests_module
+from mixflow.inference.contrasts import Contrast
+from mixflow.pipeline import facts, record, shards
+from mixflow.pipeline.fit import Task, load_task
+from mixflow.store import fits, provenance, zarr_io
+from mixflow.study.columns import terms_of
+from mixflow.study.config import Study
+
+LOGGER = logging.getLogger(__name__)
+
+
+def run(
+    study: Study, model: str, parts: Sequence[Path], data: Path, out: Path, batch: Path | None = None
+) -> str:
+    """Check that the shards ``parts`` are complete, test the contrasts of ``model``, write the store ``out``."""
+    clock = provenance.Clock()
+    task = load_task(study, model, data, batch)
+    group, trees = shards.join(model, parts, task.feature_ids)
+    group = group.assign_attrs(**facts.attributes(study, task))
+    tests = tested(study, task, group)
+    before = [step for tree in trees for step in provenance.steps(tree)]
+    steps = record.group(study, f"gather {model}", clock, parts, before)
+    groups = {f"fits/{model}": group, f"tests/{model}": tests, "provenance": steps}
+    zarr_io.write(xr.DataTree.from_dict(groups), out)
+    return f"{model}: {_calls(tests, study.report.alpha)}"
+
+
+def tested(study: Study, task: Task, group: xr.Dataset) -> xr.Dataset:
+    """The group `tests/<model>`: the configured contrasts on the fits ``group``."""
+    fit = fits.from_dataset(group)
+    design = build(terms_of(study, task.plan), task.frame)
+    labels = {column.name: column.raw for column in task.sheet.columns.values() if column.raw}
+    asked = contrasts_module.build(task.plan.contrasts, design, labels)
+    found = tests_module.test(
+        fit,
+        asked,
+        adjust=task.plan.adjust,
+        observed=~np.isnan(task.values[:, design.rows]),
+        min_values=task.plan.min_values,
+    )
+    return to_dataset(found, asked, fit, attributes(study, task, asked, design))
+
+
+def attributes(study: Study, task: Task, asked: Sequence[Contrast], design: Design) -> dict[str, Any]:
+    """Attributes of the group `tests/<model>` (docs/ARCHITECTURE.md)."""
+    references = {v.name: v.levels[0] for v in design.variables if v.kind == "factor"}
+    told = [
+        {
+            "name": contrast.name,
+            "text": contrast.text,
+            "factor": contrast.factor or "",
+            "levels": list(contrast.levels),
+            "reference": references.get(contrast.factor or "", ""),
+            "kind": contrast.kind,
+        }
+        for contrast in asked
+    ]
+    return {
+        "contrasts": json.dumps(told),
+        "adjust": task.plan.adjust,
+        "alpha": study.report.alpha,
+        "df_method": "Satterthwaite" if design.random else "residual",
+    }
+
+
+def _calls(tests: xr.Dataset, alpha: float) -> str:
+    q_value = tests["q_value"].values
+    counts = [
+        f"{int((q_value[:, i] < alpha).sum())} with q < {alpha:g} in {name}"
+        for i, name in enumerate(tests["contrast"].values)
+    ]
+    return "; ".join(counts) or "no contrasts"

@@ -1,0 +1,77 @@
+"""What every job of the workflow does first and last: threads, log file, errors without a traceback."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mixflow.errors import MixflowError
+from mixflow.study import config as config_module
+from mixflow.study.config import Study
+
+COMMAND = "MIXFLOW_COMMAND"
+"""Which command a step belongs to (see mixflow.store.provenance, which must not be imported here)."""
+LOGGER = logging.getLogger("mixflow")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
+"""NPROC is read by XLA; all must be set before numpy and jax are imported."""
+
+
+def pin_threads(count: int) -> None:
+    """Let numerical libraries use ``count`` threads: a job must not take the cores of its neighbours."""
+    os.environ.update({name: str(count) for name in THREAD_VARIABLES})
+
+
+@contextmanager
+def running(log: Path | str, threads: int, step: str) -> Iterator[Callable[[str], None]]:
+    """Run a step of the workflow: lines of the logger `mixflow` go to the file ``log``.
+
+    Yields a function that takes the step's closing sentence, for the log and as one line for the terminal.
+    A MixflowError ends the process with code 1 and its list of problems on the error stream and in the log.
+    """
+    pin_threads(threads)
+    os.environ[COMMAND] = f"{os.environ.get(COMMAND, 'snakemake')} (step {step})"
+    began = time.perf_counter()
+
+    def done(sentence: str) -> None:
+        seconds = time.perf_counter() - began
+        LOGGER.info("%s: %s (%.1f s)", step, sentence, seconds)
+        print(f"mixflow  {step:<11} {sentence}  ({seconds:.1f} s)", file=sys.stderr, flush=True)
+
+    with logged(log):
+        LOGGER.info("%s begins", step)
+        try:
+            yield done
+        except MixflowError as error:
+            LOGGER.error("stopped:\n%s", error)
+            print(f"mixflow  {step} stopped:\n{error}", file=sys.stderr, flush=True)
+            sys.exit(1)
+        except Exception:
+            LOGGER.exception("failed; if the input is not to blame, this is a defect of mixflow: report it")
+            raise
+
+
+def study(config: Path | str) -> Study:
+    """The study whose config is ``config``."""
+    return config_module.load(config)
+
+
+@contextmanager
+def logged(log: Path | str) -> Iterator[None]:
+    """Send the lines of the logger `mixflow`, from INFO upwards, to the file ``log``."""
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(log, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    LOGGER.addHandler(handler)
+    level = LOGGER.level
+    LOGGER.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(level)
+        LOGGER.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,25 @@
+"""Step report: the store of a study, verified -> page, tables, figures and workbook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mixflow.report.build import build
+from mixflow.store import verify, zarr_io
+
+SHARED = "share"
+"""Folder of the copy for a collaborator, beside the full report."""
+
+
+def run(store: Path, out: Path, features: Sequence[str] = (), share: bool = False) -> str:
+    """Write the report of ``store`` into the folder ``out``, and with ``share`` a copy into ``out``/share.
+
+    Raises MixflowError where a byte of the store is not what was written.
+    """
+    verify.require(store)
+    tree = zarr_io.load(store)
+    page = build(tree, out, features=list(features))[0]
+    if share:
+        build(tree, out / SHARED, features=list(features), share=True)
+    return str(page)

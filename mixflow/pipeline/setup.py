@@ -1,0 +1,132 @@
+"""What the Snakefile asks for while it is parsed: config and sheet only, never the data, jax or xarray."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mixflow import resources
+from mixflow.pipeline import codehash
+from mixflow.pipeline.paths import Paths
+from mixflow.study import config as config_module
+from mixflow.study.config import Study
+from mixflow.study.plan import Plan, load_plan
+
+DEFAULT_CONFIG = Path("config/config.yaml")
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "check": ("data", "samples", "preprocess", "batch", "models", "few_levels"),
+    "ingest": ("data", "samples"),
+    "preprocess": ("preprocess", "models"),
+    "batch": ("batch", "models"),
+    "report": ("title", "report"),
+}
+"""Keys of the config that a step depends on beyond what its input stores hold; all where not listed."""
+
+
+class Workflow:
+    """A study as the rules see it: paths, models, shards, and what makes a step run again."""
+
+    def __init__(self, study: Study):
+        self.study = study
+        self.paths = Paths(study.name)
+        self.plan: Plan = load_plan(study)
+        self.config = _relative(study.path)
+
+    @property
+    def model_pattern(self) -> str:
+        """Regular expression of the names of the models."""
+        return "|".join(re.escape(name) for name in self.plan.names)
+
+    def inputs(self) -> list[str]:
+        """The files of the study that the user gives."""
+        optional = [self.study.data.features, self.study.samples.file]
+        return [str(path) for path in (*self.study.data.files, *optional) if path is not None]
+
+    def shards(self, model: str) -> list[str]:
+        """The stores of the shards of a model, first to last."""
+        count = self.plan.n_shards
+        return [str(self.paths.shard(model, i + 1, count)) for i in range(count)]
+
+    def models(self) -> list[str]:
+        """The stores of the models, in the order of the report."""
+        return [str(self.paths.model(name)) for name in self.plan.names]
+
+    def fit_inputs(self) -> dict[str, str]:
+        """Stores that a fit reads: the batch step's only where harmonised values are fitted."""
+        found = {"data": str(self.paths.data)}
+        if self.study.batch.fit_on == "harmonised":
+            found["batch"] = str(self.paths.batch)
+        return found
+
+    def settings(self, step: str) -> str:
+        """Hash of the part of the config that ``step`` depends on; another value runs the step again."""
+        keys = SETTINGS.get(step)
+        return _hash(self.study.raw if keys is None else {key: self.study.raw[key] for key in keys})
+
+    def fit_settings(self, model: str) -> str:
+        """The same for the fits of a model: not its contrasts, which are tested without a refit."""
+        plan = self.plan.model(model)
+        return _hash(
+            [plan.formula, plan.reml, repr(plan.include), repr(plan.exclude), self.study.batch.fit_on]
+        )
+
+    def gather_settings(self, model: str) -> str:
+        """The same for the tests of a model."""
+        return _hash([repr(self.plan.model(model)), self.study.report.alpha, self.study.raw["samples"]])
+
+
+def _hash(part: Any) -> str:
+    return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load(config: Mapping[str, Any], files: Sequence[str]) -> Workflow:
+    """The workflow of the study given to Snakemake: ``config`` as it holds it, ``files`` by --configfile.
+
+    One study is one file. Where ``config`` is not what the file says (a module's own config, or --config), it
+    is written to results/<study>/config.yaml and read from there.
+    """
+    path = Path(files[-1]) if files else DEFAULT_CONFIG
+    if not (path.is_file() and _read(path) == _plain(config)):
+        path = _written(config)
+    return Workflow(config_module.load(path))
+
+
+def code(step: str) -> str:
+    """Hash of the code that ``step`` runs (for the report also templates and style)."""
+    own = codehash.of(f"mixflow.pipeline.{step}")
+    return own + codehash.of_files(resources.root() / "reports")[:8] if step == "report" else own
+
+
+def _read(path: Path) -> Any:
+    """The file as Snakemake reads it."""
+    from snakemake.common.configfile import load_configfile
+
+    return _plain(load_configfile(str(path)))
+
+
+def _plain(config: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(config, default=str, sort_keys=True))
+
+
+def _written(config: Mapping[str, Any]) -> Path:
+    from mixflow.store import atomic
+
+    path = Paths(str(config.get("study", "study"))).results / "config.yaml"
+    text = yaml.safe_dump(json.loads(json.dumps(config, default=str)), sort_keys=False, allow_unicode=True)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        atomic.write_text(path, text)
+    return path
+
+
+def _relative(path: Path) -> str:
+    """Below the working folder as a relative path, so that moving the whole study runs nothing again."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd().resolve()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,79 @@
+"""From raw files to the values that are fitted."""
+
+
+rule check:
+    input:
+        STUDY.inputs(),
+    output:
+        PATHS.checked,
+    log:
+        PATHS.logs / "check.log",
+    benchmark:
+        PATHS.benchmarks / "check.jsonl"
+    conda:
+        "../envs/mixflow.yaml"
+    params:
+        config=STUDY.config,
+        settings=STUDY.settings("check"),
+        code=setup.code("check"),
+    script:
+        "../scripts/check.py"
+
+
+# `ancient`: a check that ran again orders the steps, and does not by itself read everything anew.
+rule ingest:
+    input:
+        STUDY.inputs(),
+        ancient(rules.check.output),
+    output:
+        directory(PATHS.raw),
+    log:
+        PATHS.logs / "ingest.log",
+    benchmark:
+        PATHS.benchmarks / "ingest.jsonl"
+    conda:
+        "../envs/mixflow.yaml"
+    params:
+        config=STUDY.config,
+        settings=STUDY.settings("ingest"),
+        code=setup.code("ingest"),
+    script:
+        "../scripts/ingest.py"
+
+
+rule preprocess:
+    input:
+        rules.ingest.output,
+    output:
+        directory(PATHS.data),
+    log:
+        PATHS.logs / "preprocess.log",
+    benchmark:
+        PATHS.benchmarks / "preprocess.jsonl"
+    conda:
+        "../envs/mixflow.yaml"
+    params:
+        config=STUDY.config,
+        settings=STUDY.settings("preprocess"),
+        code=setup.code("preprocess"),
+    script:
+        "../scripts/preprocess.py"
+
+
+rule batch:
+    input:
+        rules.preprocess.output,
+    output:
+        directory(PATHS.batch),
+    log:
+        PATHS.logs / "batch.log",
+    benchmark:
+        PATHS.benchmarks / "batch.jsonl"
+    conda:
+        "../envs/mixflow.yaml"
+    params:
+        config=STUDY.config,
+        settings=STUDY.settings("batch"),
+        code=setup.code("batch"),
+    script:
+        "../scripts/batch.py"

@@ -1,0 +1,61 @@
+"""Fits by model and shard; their number follows from the config and the size of the files, never from cores."""
+
+
+rule fit:
+    input:
+        **STUDY.fit_inputs(),
+    output:
+        directory(PATHS.work / "shards" / "{model}" / "{shard}.zarr"),
+    log:
+        PATHS.logs / "fit" / "{model}.{shard}.log",
+    benchmark:
+        PATHS.benchmarks / "fit" / "{model}.{shard}.jsonl"
+    conda:
+        "../envs/mixflow.yaml"
+    params:
+        config=STUDY.config,
+        settings=lambda wildcards: STUDY.fit_settings(wildcards.model),
+        code=setup.code("fit"),
+    script:
+        "../scripts/fit.py"
+
+
+rule gather:
+    input:
+        **STUDY.fit_inputs(),
+        shards=lambda wildcards: STUDY.shards(wildcards.model),
+    output:
+        directory(PATHS.work / "models" / "{model}.zarr"),
+    log:
+        PATHS.logs / "gather" / "{model}.log",
+    benchmark:
+        PATHS.benchmarks / "gather" / "{model}.jsonl"
+    conda:
+        "../envs/mixflow.yaml"
+    params:
+        config=STUDY.config,
+        settings=lambda wildcards: STUDY.gather_settings(wildcards.model),
+        code=setup.code("gather"),
+    script:
+        "../scripts/gather.py"
+
+
+rule assemble:
+    input:
+        data=rules.preprocess.output,
+        batch=rules.batch.output,
+        models=STUDY.models(),
+    output:
+        directory(PATHS.store),
+    log:
+        PATHS.logs / "assemble.log",
+    benchmark:
+        PATHS.benchmarks / "assemble.jsonl"
+    conda:
+        "../envs/mixflow.yaml"
+    params:
+        config=STUDY.config,
+        settings=STUDY.settings("assemble"),
+        code=setup.code("assemble"),
+    script:
+        "../scripts/assemble.py"

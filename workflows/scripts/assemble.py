@@ -1,0 +1,13 @@
+"""The stores of all steps -> the one store of the study."""
+
+from pathlib import Path
+
+from mixflow.pipeline import job
+
+with job.running(snakemake.log[0], snakemake.threads, "assemble") as done:
+    from mixflow.pipeline import assemble
+
+    study = job.study(snakemake.params.config)
+    models = [Path(path) for path in snakemake.input.models]
+    data, batch = Path(snakemake.input.data), Path(snakemake.input.batch)
+    done(assemble.run(study, data, batch, models, Path(snakemake.output[0])))

@@ -1,0 +1,11 @@
+"""Diagnosis of the batch factors; harmonised values."""
+
+from pathlib import Path
+
+from mixflow.pipeline import job
+
+with job.running(snakemake.log[0], snakemake.threads, "batch") as done:
+    from mixflow.pipeline import batch
+
+    study = job.study(snakemake.params.config)
+    done(batch.run(study, Path(snakemake.input[0]), Path(snakemake.output[0])))

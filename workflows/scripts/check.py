@@ -1,0 +1,11 @@
+"""Config, files and sheet are looked at as a whole, with all problems told at once."""
+
+from pathlib import Path
+
+from mixflow.pipeline import job
+
+with job.running(snakemake.log[0], snakemake.threads, "check") as done:
+    from mixflow.pipeline import check
+
+    study = job.study(snakemake.params.config)
+    done(check.run(study, Path(snakemake.output[0])))

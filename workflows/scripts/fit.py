@@ -1,0 +1,21 @@
+"""One model on one shard of the features."""
+
+from pathlib import Path
+
+from mixflow.pipeline import job
+
+with job.running(snakemake.log[0], snakemake.threads, "fit") as done:
+    from mixflow.pipeline import fit
+
+    study = job.study(snakemake.params.config)
+    batch = snakemake.input.get("batch")
+    done(
+        fit.run(
+            study,
+            snakemake.wildcards.model,
+            snakemake.wildcards.shard,
+            Path(snakemake.input.data),
+            Path(batch) if batch else None,
+            Path(snakemake.output[0]),
+        )
+    )

@@ -1,0 +1,11 @@
+"""Raw files and sample sheet -> the values as read."""
+
+from pathlib import Path
+
+from mixflow.pipeline import job
+
+with job.running(snakemake.log[0], snakemake.threads, "ingest") as done:
+    from mixflow.pipeline import ingest
+
+    study = job.study(snakemake.params.config)
+    done(ingest.run(study, Path(snakemake.output[0])))

@@ -1,0 +1,11 @@
+"""Values as read -> the values that are fitted."""
+
+from pathlib import Path
+
+from mixflow.pipeline import job
+
+with job.running(snakemake.log[0], snakemake.threads, "preprocess") as done:
+    from mixflow.pipeline import preprocess
+
+    study = job.study(snakemake.params.config)
+    done(preprocess.run(study, Path(snakemake.input[0]), Path(snakemake.output[0])))

@@ -1,0 +1,11 @@
+"""The store of the study -> page, tables, figures and workbook."""
+
+from pathlib import Path
+
+from mixflow.pipeline import job
+
+with job.running(snakemake.log[0], snakemake.threads, "report") as done:
+    from mixflow.pipeline import report
+
+    study = job.study(snakemake.params.config)
+    done(report.run(Path(snakemake.input[0]), Path(snakemake.output.html).parent, share=study.report.share))
