@@ -1,0 +1,25 @@
+"""JAX as every room of the engine needs it: float64, CPU threads as given, compiled kernels kept on disk.
+
+Import ``jnp`` and ``jax`` from here and nowhere else, so that no computation can start in float32.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Reading a cached kernel logs a page of CPU feature names; set before the first import of jax.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import jax
+import jax.numpy as jnp
+from platformdirs import user_cache_dir
+
+jax.config.update("jax_enable_x64", True)
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    jax.config.update("jax_compilation_cache_dir", str(Path(user_cache_dir("mixflow")) / "jax"))
+# Kernels here are small: keep those that took a fifth of a second to compile, whatever their size.
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+__all__ = ["jax", "jnp"]

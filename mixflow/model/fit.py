@@ -1,0 +1,71 @@
+"""What a fit leaves behind: enough for every later test, so that a new contrast never refits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mixflow.status import FITTED
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Estimates of one model for N features, p coefficients, q variance parameters; arrays on the host.
+
+    ``solution`` is one solution of the normal equations for every coefficient; ``beta`` is the same with
+    NaN where the coefficient is not estimable. A contrast L is estimable iff ``L null_space`` is zero.
+    Covariance parameters are ``par`` = (theta, sigma), theta the relative Cholesky factor as in lme4.
+    """
+
+    feature_ids: np.ndarray
+    formula: str
+    reml: bool
+    coef_names: tuple[str, ...]
+    theta_names: tuple[str, ...]
+    groups: tuple[str, ...]
+    components: tuple[tuple[str, str, str], ...]
+    effect_names: dict[str, tuple[tuple[str, str], ...]]
+
+    solution: np.ndarray  # (N, p)
+    beta_cov: np.ndarray  # (N, p, p)
+    beta_cov_deriv: np.ndarray  # (N, q + 1, p, p)
+    par_cov: np.ndarray  # (N, q + 1, q + 1)
+    null_space: np.ndarray  # (N, p, p)
+    theta: np.ndarray  # (N, q)
+    sigma: np.ndarray  # (N,)
+    loglik: np.ndarray  # (N,)
+    status: np.ndarray  # (N,) int8
+    n_obs: np.ndarray  # (N,) int32
+    rank: np.ndarray  # (N,) int32
+    n_levels: np.ndarray  # (N, groups) int32
+    iterations: np.ndarray  # (N,) int32
+    variance: np.ndarray  # (N, components)
+    share: np.ndarray  # (N, components)
+    modes: dict[str, np.ndarray] = field(default_factory=dict)  # group -> (N, effects)
+    mode_sds: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def beta(self) -> np.ndarray:
+        """Coefficients, NaN where not estimable. (N, p)."""
+        return np.where(self.estimable, self.solution, np.nan)
+
+    @property
+    def estimable(self) -> np.ndarray:
+        """Which coefficients each feature's own rows can estimate. Bool (N, p)."""
+        return np.abs(self.null_space).max(axis=2, initial=0.0) < 1e-8
+
+    @property
+    def fitted(self) -> np.ndarray:
+        """Features whose estimates are numbers. Bool (N,)."""
+        return np.isin(self.status, [int(status) for status in FITTED])
+
+    @property
+    def n_parameters(self) -> np.ndarray:
+        """Free parameters counted by AIC: rank, theta and sigma. (N,)."""
+        return self.rank + self.theta.shape[1] + 1
+
+    @property
+    def aic(self) -> np.ndarray:
+        """Akaike's criterion (of the restricted likelihood where REML, as R's AIC of lmer). (N,)."""
+        return -2 * self.loglik + 2 * self.n_parameters

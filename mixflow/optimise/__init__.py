@@ -1,0 +1,1 @@
+"""Starts, the iteration for one feature, and the one place that maps it over many."""

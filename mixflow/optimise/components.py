@@ -1,0 +1,75 @@
+"""Variance components from theta and sigma: absolute variances and covariances, and their shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixflow.model import RandomEffect
+from mixflow.model.layout import Layout
+from mixflow.optimise.prepare import Prepared
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """Rows of the table of variance components: variances of a structure, then its covariances; Residual last.
+
+    ``moments``: for each random effect, the mean over rows of z_a z_b (k, k), which turns a covariance of
+    slopes into a variance of the response.
+    """
+
+    names: tuple[tuple[str, str, str], ...]
+    layout: Layout
+    effects: tuple[RandomEffect, ...]
+    theta_scale: np.ndarray
+    moments: tuple[np.ndarray, ...]
+
+    def matrices(self, theta: np.ndarray, sigma: np.ndarray) -> list[np.ndarray]:
+        """Covariance matrix (N, k, k) of each random effect, in the user's units."""
+        return [
+            effect.matrix(theta[:, part]) * sigma[:, None, None] ** 2 for _, effect, part in self.layout.slices
+        ]
+
+    def variance(self, theta: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+        """Variance or covariance of each component. (N, components)."""
+        columns = []
+        for matrix in self.matrices(theta, sigma):
+            k = matrix.shape[1]
+            columns += [matrix[:, a, a] for a in range(k)]
+            columns += [matrix[:, a, b] for a in range(k) for b in range(a + 1, k)]
+        return np.column_stack([*columns, sigma**2])
+
+    def share(self, theta: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+        """Share of each variance in the variance of the response given the fixed effects; NaN for covariances.
+
+        A slope's variance counts with the mean square of its column, a correlated slope with its covariance
+        terms in the total: Johnson (2014), Methods Ecol. Evol. 5:944, eq. 10.
+        """
+        columns, total = [], sigma**2
+        for matrix, moment in zip(self.matrices(theta, sigma), self.moments, strict=True):
+            k = matrix.shape[1]
+            columns += [matrix[:, a, a] * moment[a, a] for a in range(k)]
+            columns += [np.full(len(sigma), np.nan)] * (k * (k - 1) // 2)
+            total = total + np.einsum("nab,ab->n", matrix, moment)
+        return np.column_stack([*columns, sigma**2]) / total[:, None]
+
+
+def components(prepared: Prepared) -> Components:
+    """The components of a prepared model."""
+    names: list[tuple[str, str, str]] = []
+    moments = []
+    place = {group.name: g for g, group in enumerate(prepared.layout.groups)}
+    used = dict.fromkeys(place, 0)
+    for effect in prepared.effects:
+        k, terms = len(effect.terms), effect.terms
+        names += [(effect.group, term, "") for term in terms]
+        names += [(effect.group, terms[a], terms[b]) for a in range(k) for b in range(a + 1, k)]
+        first = used[effect.group]
+        z = prepared.columns[place[effect.group]][:, first : first + k]
+        used[effect.group] += k
+        moments.append(z.T @ z / len(z))
+    names.append(("Residual", "", ""))
+    return Components(
+        tuple(names), prepared.layout, prepared.effects, prepared.theta_scale, tuple(moments)
+    )

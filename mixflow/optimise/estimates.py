@@ -1,0 +1,104 @@
+"""From the kernels' coordinates (X orthogonalised, y scaled, columns scaled) back to the user's."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mixflow.design import Design
+from mixflow.design.gram import GramArrays
+from mixflow.design.observed import Observed
+from mixflow.likelihood.exact import Gram
+from mixflow.optimise import mapped
+from mixflow.optimise.prepare import Prepared
+
+CURVATURE = 1e-8
+"""Eigenvalues of the information (of scaled parameters) below this carry nothing (lmerTest's rule)."""
+
+
+class Estimates(NamedTuple):
+    """Arrays of a `Fit`, for the features that were optimised."""
+
+    solution: np.ndarray
+    beta_cov: np.ndarray
+    beta_cov_deriv: np.ndarray
+    par_cov: np.ndarray
+    null_space: np.ndarray
+    theta: np.ndarray
+    sigma: np.ndarray
+    loglik: np.ndarray
+    modes: dict[str, np.ndarray]
+    mode_sds: dict[str, np.ndarray]
+
+
+def estimates(
+    design: Design,
+    prepared: Prepared,
+    gram: Gram,
+    arrays: GramArrays,
+    observed: Observed,
+    theta: np.ndarray,
+    modes: bool,
+) -> Estimates:
+    """Everything a `Fit` holds, at the optimum theta (n, q) of the scaled columns."""
+    summary = mapped.summaries(prepared.layout, gram, theta)
+    scale = arrays.scale
+    back, null = _back(design, observed)
+    sigma = summary.sigma * scale
+    cov = back @ summary.cov @ np.swapaxes(back, 1, 2)
+    by_theta = np.einsum("nia,nqab,njb->nqij", back, summary.cov_deriv, back)
+    by_theta *= (sigma**2)[:, None, None, None] * prepared.theta_scale[:, None, None]
+    by_sigma = 2 * sigma[:, None, None] * cov
+    gamma = summary.gamma * scale[:, None]
+    solution = np.einsum("nia,na->ni", back, gamma) + arrays.shift @ np.linalg.inv(design.R).T
+    units = np.concatenate([1 / prepared.theta_scale * np.ones_like(theta), scale[:, None]], axis=1)
+    par_cov = 2 * _inverse(summary.information) * units[:, :, None] * units[:, None, :]
+    found = mapped.modes(prepared.layout, gram, theta) if modes and prepared.layout.groups else None
+    return Estimates(
+        solution,
+        cov * (sigma**2)[:, None, None],
+        np.concatenate([by_theta, by_sigma[:, None]], axis=1),
+        par_cov,
+        null,
+        theta / prepared.theta_scale,
+        sigma,
+        -0.5 * (summary.objective + arrays.constant),
+        _modes(prepared, found.mode, scale) if found else {},
+        _modes(prepared, found.sd, sigma) if found else {},
+    )
+
+
+def _back(design: Design, observed: Observed) -> tuple[np.ndarray, np.ndarray]:
+    """beta = back gamma (N, p, p), and the null-space projector of each feature, zero where rank is full."""
+    p, n = len(design.coef_names), len(observed.rank)
+    inverse = np.linalg.inv(design.R)
+    back = np.broadcast_to(inverse, (n, p, p)).copy()
+    null = np.zeros((n, p, p))
+    for i, v in observed.basis.items():
+        keep = v[:, : observed.rank[i]]
+        back[i] = 0.0
+        back[i, :, : observed.rank[i]] = inverse @ keep
+        null[i] = inverse @ (np.eye(p) - keep @ keep.T) @ design.R
+    return back, null
+
+
+def _inverse(information: np.ndarray) -> np.ndarray:
+    """Inverse on the directions with curvature, zero on the others. (N, m, m)."""
+    size = np.sqrt(np.maximum(np.abs(np.diagonal(information, axis1=1, axis2=2)), 1e-300))
+    scaled = information / size[:, :, None] / size[:, None, :]
+    fine = np.isfinite(scaled).all(axis=(1, 2))
+    scaled[~fine] = np.eye(scaled.shape[1])
+    values, vectors = np.linalg.eigh(scaled)
+    weight = np.where(values > CURVATURE, 1 / np.where(values > CURVATURE, values, 1.0), 0.0)
+    inverse = np.einsum("nij,nj,nkj->nik", vectors, weight, vectors) / size[:, :, None] / size[:, None, :]
+    inverse[~fine] = np.nan
+    return inverse
+
+
+def _modes(prepared: Prepared, found: tuple[np.ndarray, ...], unit: np.ndarray) -> dict[str, np.ndarray]:
+    """Scaled modes (N, L, k) of each group -> (N, L * k) in the user's units."""
+    return {
+        group.name: (mode * unit[:, None, None] / scale).reshape(len(mode), -1)
+        for group, mode, scale in zip(prepared.layout.groups, found, prepared.column_scale, strict=True)
+    }

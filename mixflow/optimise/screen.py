@@ -1,0 +1,43 @@
+"""Features that cannot be fitted, told before anything is computed (the checks of lme4's `lmerControl`)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixflow.design.observed import Observed
+from mixflow.optimise.prepare import Prepared
+from mixflow.status import Status
+
+
+def screen(prepared: Prepared, observed: Observed) -> tuple[np.ndarray, np.ndarray]:
+    """Status (N,) int8, NOT_RUN where the feature can be fitted, and observed levels (N, groups)."""
+    seen = observed.weights > 0
+    status = np.full(len(seen), Status.NOT_RUN, dtype=np.int8)
+    n_levels = np.zeros((len(seen), len(prepared.index)), dtype=np.int32)
+    effects = np.zeros(len(seen), dtype=int)
+    for g, (index, z) in enumerate(zip(prepared.index, prepared.columns, strict=True)):
+        n_levels[:, g] = _observed_levels(seen, index, len(prepared.levels[g]))
+        effects += n_levels[:, g] * z.shape[1]
+        widest = max(len(e.terms) for e in prepared.effects if e.group == prepared.layout.groups[g].name)
+        status[observed.n_obs <= n_levels[:, g] * widest] = Status.ONE_OBSERVATION_PER_LEVEL
+    for i in np.flatnonzero((observed.n_obs <= effects) & (status == Status.NOT_RUN)):
+        if observed.n_obs[i] <= _rank_of_random(prepared, seen[i]):
+            status[i] = Status.ONE_OBSERVATION_PER_LEVEL
+    status[(n_levels == 1).any(axis=1)] = Status.TOO_FEW_LEVELS
+    status[observed.n_obs <= observed.rank] = Status.TOO_FEW_OBSERVATIONS
+    return status, n_levels
+
+
+def _observed_levels(seen: np.ndarray, index: np.ndarray, n_levels: int) -> np.ndarray:
+    member = np.zeros((len(index), n_levels), dtype=np.float32)
+    member[np.arange(len(index)), index] = 1.0
+    return (seen.astype(np.float32) @ member > 0).sum(axis=1)
+
+
+def _rank_of_random(prepared: Prepared, seen: np.ndarray) -> int:
+    """Rank of the feature's own Z."""
+    parts = []
+    for index, z in zip(prepared.index, prepared.columns, strict=True):
+        member = np.equal.outer(index[seen], np.unique(index[seen])).astype(float)
+        parts.append((member[:, :, None] * z[seen][:, None, :]).reshape(int(seen.sum()), -1))
+    return int(np.linalg.matrix_rank(np.concatenate(parts, axis=1)))
