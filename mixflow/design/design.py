@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from mixflow.design import orthogonal
-from mixflow.design.frame import Clean, as_column, check_columns, clean, is_factor
+from mixflow.design.frame import Clean, as_column, check_columns, clean, is_factor, series
 from mixflow.design.grid import Variable, level_number, variables
 from mixflow.design.terms import Encoding, check_codings, encode, evaluate
 from mixflow.errors import MixflowError, Problem
@@ -94,7 +94,7 @@ class Design:
 
     def _like(self, new: pd.DataFrame, names: list[str]) -> pd.DataFrame:
         check_columns(new, names)
-        columns = {name: _like(new[name], self.frame[name]) for name in names}
+        columns = {name: _like(series(new, name), series(self.frame, name)) for name in names}
         return pd.DataFrame(columns, index=new.index)
 
 
@@ -153,7 +153,7 @@ def _offset(terms: Terms, frame: pd.DataFrame) -> np.ndarray:
 
 def _random(term: RandomTerm, table: Clean, codings: Mapping[str, str]) -> RandomColumns:
     encoding = encode(term.columns, table.columns, codings)
-    levels, index = _levels(table.keys[list(term.group)])
+    levels, index = _levels([series(table.keys, name) for name in term.group])
     if len(levels) < 2:
         remedy = "Drop the term, or use more samples."
         message = "A grouping factor has one level in the samples used"
@@ -163,11 +163,11 @@ def _random(term: RandomTerm, table: Clean, codings: Mapping[str, str]) -> Rando
     )
 
 
-def _levels(keys: pd.DataFrame) -> tuple[tuple[str, ...], np.ndarray]:
+def _levels(keys: Sequence[pd.Series]) -> tuple[tuple[str, ...], np.ndarray]:
     """Observed combinations of the factors' levels, in the order of the levels, and each row's number."""
-    codes = np.column_stack([keys[name].cat.codes.to_numpy() for name in keys])
+    codes = np.column_stack([key.cat.codes.to_numpy() for key in keys])
     seen, index = np.unique(codes, axis=0, return_inverse=True)
-    names = [list(keys[name].cat.categories) for name in keys]
+    names = [list(key.cat.categories) for key in keys]
     levels = tuple(":".join(names[k][code] for k, code in enumerate(row)) for row in seen)
     return levels, index.reshape(-1).astype(np.int32)
 

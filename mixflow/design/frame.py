@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -32,8 +33,10 @@ def clean(frame: pd.DataFrame, columns: Collection[str], keys: Collection[str]) 
     check_columns(frame, {*columns, *keys})
     if not len(frame):
         raise MixflowError(Problem("The table has no rows", remedy="Check the filters on samples."))
-    values = pd.DataFrame({name: as_column(frame[name]) for name in sorted(columns)}, index=frame.index)
-    groups = pd.DataFrame({name: as_factor(frame[name]) for name in sorted(keys)}, index=frame.index)
+    values = pd.DataFrame(
+        {name: as_column(series(frame, name)) for name in sorted(columns)}, index=frame.index
+    )
+    groups = pd.DataFrame({name: as_factor(series(frame, name)) for name in sorted(keys)}, index=frame.index)
     complete = ~(values.isna().any(axis=1) | groups.isna().any(axis=1)).to_numpy(dtype=bool)
     if not complete.any():
         raise MixflowError(_no_complete_row(pd.concat([values, groups], axis=1)))
@@ -52,6 +55,11 @@ def check_columns(frame: pd.DataFrame, needed: Iterable[str]) -> None:
         elif names.count(name) > 1:
             problems.add("Two columns have this name", column=name, remedy="Rename one of them.")
     problems.raise_if_any()
+
+
+def series(frame: pd.DataFrame, name: str) -> pd.Series:
+    """One column (pandas leaves open whether a name gives one or several)."""
+    return cast(pd.Series, frame[name])
 
 
 def is_factor(column: pd.Series) -> bool:
@@ -84,7 +92,7 @@ def as_column(column: pd.Series) -> pd.Series:
             Problem(
                 message,
                 column=str(column.name),
-                value=float(numbers[infinite].iloc[0]),
+                value=float(numbers.to_numpy()[infinite][0]),
                 remedy="Leave it empty.",
             )
         )
@@ -95,7 +103,7 @@ def as_factor(column: pd.Series) -> pd.Series:
     """The column as Categorical of text: order of a Categorical kept, else sorted (numbers by size)."""
     if not isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
-        known = column[column.notna()].unique().tolist()
+        known = column.dropna().unique().tolist()
         column = column.astype(pd.CategoricalDtype(_sorted(known)))
     labels = [level_text(level) for level in column.cat.categories]
     if len(set(labels)) < len(labels):
@@ -129,11 +137,11 @@ def _in_use(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _no_complete_row(frame: pd.DataFrame) -> list[Problem]:
-    gaps = frame.isna().sum()
+    gaps = {str(name): int(column.isna().sum()) for name, column in frame.items()}
     message = "No row has a value in every column of the formula"
+    remedy = "Fill it or leave it out of the formula."
     return [
-        Problem(
-            message, column=str(name), value=f"{count} of {len(frame)} missing", remedy="Fill it or drop it."
-        )
-        for name, count in gaps[gaps > 0].items()
+        Problem(message, column=name, value=f"{count} of {len(frame)} missing", remedy=remedy)
+        for name, count in gaps.items()
+        if count
     ]

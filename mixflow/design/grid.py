@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixflow.design.frame import is_factor, level_text
+from mixflow.design.frame import is_factor, level_text, series
 from mixflow.errors import MixflowError, Problem
 
 
@@ -37,7 +37,7 @@ def variables(frame: pd.DataFrame, names: Sequence[str], coded: frozenset[str]) 
     """Facts of the columns ``names`` of a clean frame; ``coded``: numbers taken as factors."""
     found = []
     for name in names:
-        column = frame[name]
+        column = series(frame, name)
         if is_factor(column):
             levels = tuple(column.cat.categories)
             found.append(Variable(name, "factor", levels, levels, float("nan")))
@@ -45,7 +45,7 @@ def variables(frame: pd.DataFrame, names: Sequence[str], coded: frozenset[str]) 
             values = tuple(sorted(column.unique().tolist()))
             found.append(Variable(name, "factor", tuple(map(level_text, values)), values, float("nan")))
         else:
-            found.append(Variable(name, "number", (), (), float(column.mean())))
+            found.append(Variable(name, "number", (), (), float(column.to_numpy().mean())))
     return tuple(found)
 
 

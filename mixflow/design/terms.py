@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixflow.design.frame import is_factor
+from mixflow.design.frame import is_factor, series
 from mixflow.errors import MixflowError, Problem, Problems
 from mixflow.formula.allowed import CONTRASTS, python
 from mixflow.formula.fixed import factor_columns, factor_text, formulaic_terms
@@ -60,13 +60,14 @@ def functions() -> Mapping[str, Any]:
 
 def encode(right: str, frame: pd.DataFrame, codings: Mapping[str, str]) -> Encoding:
     """Columns of the right-hand side for a clean ``frame``; ``codings``: {factor: treatment|sum|...}."""
-    from formulaic import ModelSpec
-    from formulaic.formula import SimpleFormula
+    import formulaic
 
+    reader: Any = formulaic  # its own types leave out what it accepts
     terms = formulaic_terms(right)
     _check_factors(terms, frame)
     recoded = [_recode(term, frame, codings) for term in terms]
-    spec = ModelSpec(formula=SimpleFormula(recoded, _ordering="none"), na_action="ignore", output="pandas")
+    formula = reader.formula.SimpleFormula(recoded, _ordering="none")
+    spec = reader.ModelSpec(formula=formula, na_action="ignore", output="pandas")
     columns = _evaluate(spec, frame, right)
     matrix = _matrix(columns, len(frame))
     structure = columns.model_spec.structure
@@ -149,7 +150,7 @@ def _check_factors(terms: list[Any], frame: pd.DataFrame) -> None:
     problems = []
     for factor in dict.fromkeys(f for term in terms for f in term.factors):
         for name in factor_columns(factor):
-            column = frame[name]
+            column = series(frame, name)
             if not is_factor(column):
                 continue
             function = factor.eval_method.value == "python" and not factor.expr.startswith("C(")

@@ -68,11 +68,11 @@ def _check_coding(name: Token) -> None:
 
 def formulaic_terms(right: str, start: int = 0) -> list[Term]:
     """Terms of a right-hand side in R's order, every factor of which was seen to be harmless."""
-    from formulaic import Formula
+    import formulaic
 
+    reader: Any = formulaic  # its own types call Formula abstract
     try:
-        formula: Any = Formula(right)
-        terms = list(formula)
+        terms = list(reader.Formula(right))
         factors = [factor for term in terms for factor in term.factors]
     except Exception as error:  # formulaic raises many kinds for what is one thing: a formula it cannot read
         message = _DECORATION.sub("", str(error)).split("\n")[0]

@@ -36,7 +36,7 @@ def test_embedded_study() -> None:
         ("(x || g)", [("1", ("g",), "us"), ("0 + x", ("g",), "us")]),
         ("(0 + x || g)", [("0 + x", ("g",), "us")]),
         ("(1 || g)", [("1", ("g",), "us")]),
-        ("(x*z||g)", [("1", ("g",), "us"), ("0 + x", ("g",), "us"), ("0 + z", ("g",), "us"), ("0 + x:z", ("g",), "us")]),
+        ("(x*z||g)", [(c, ("g",), "us") for c in ("1", "0 + x", "0 + z", "0 + x:z")]),
         ("(1 | a/b)", [("1", ("a",), "us"), ("1", ("a", "b"), "us")]),
         ("(1 | a/b/c)", [("1", ("a",), "us"), ("1", ("a", "b"), "us"), ("1", ("a", "b", "c"), "us")]),
         ("(1 | a:b)", [("1", ("a", "b"), "us")]),
@@ -161,8 +161,9 @@ def test_refused_at_its_place(text: str, place: int, words: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["~ I(lambda: 3)", "~ I(x[0])", "~ I([y for y in x])", "~ I(9**9**9)", "~ I('a' * 9)", "~ I(x if y else z)",
-     "~ log(class)", "~ I(x @ y)", "~ I([1] * 9)", "~ I(x and y)", "~ 3 * a", "~ a b", "~ I(f'{x}')",
+    ["~ I(lambda: 3)", "~ I(x[0])", "~ I([y for y in x])", "~ I(9**9**9)", "~ I('a' * 9)",
+     "~ I(x if y else z)",      "~ log(class)", "~ I(x @ y)", "~ I([1] * 9)",
+     "~ I(x and y)", "~ 3 * a", "~ a b", "~ I(f'{x}')",
      "~ offset(__import__('os').getcwd())", "eval('1') ~ x", "~ bs(x, knots=[log(y)])"],
 )  # fmt: skip
 def test_code_is_refused_before_it_runs(text: str) -> None:
