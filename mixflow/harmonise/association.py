@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.harmonise.columns import is_number, levels_of
+from mixflow.harmonise.columns import column_of, is_number, levels_of
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -36,9 +36,11 @@ class Association:
 
 def _cramers_v(table: NDArray[np.int64]) -> tuple[float, float]:
     """Cramer's V and the p-value of Pearson's chi-square (no continuity correction)."""
-    result = stats.chi2_contingency(table, correction=False)
-    smaller = min(table.shape) - 1
-    return float(np.sqrt(result.statistic / (table.sum() * smaller))), float(result.pvalue)
+    n = table.sum()
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
+    chi_square = float(((table - expected) ** 2 / expected).sum())
+    df = (table.shape[0] - 1) * (table.shape[1] - 1)
+    return float(np.sqrt(chi_square / (n * (min(table.shape) - 1)))), float(stats.chi2.sf(chi_square, df))
 
 
 def _eta(codes: NDArray[np.int64], x: Values) -> tuple[float, float]:
@@ -54,15 +56,19 @@ def _eta(codes: NDArray[np.int64], x: Values) -> tuple[float, float]:
     return float(np.sqrt(between / total)), (0.0 if df2 > 0 and within <= 1e-24 * total else p)
 
 
+def _correlation(x: Values, y: Values) -> tuple[float, float]:
+    """Size of Pearson's r and its p-value; NaN with fewer than 3 samples."""
+    if len(x) < 3:
+        return np.nan, np.nan
+    r = min(abs(float(np.corrcoef(x, y)[0, 1])), 1.0)
+    t = r * np.sqrt((len(x) - 2) / max(1 - r * r, np.finfo(float).tiny))
+    return r, float(2 * stats.t.sf(t, len(x) - 2))
+
+
 def _crosstab(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
     table = np.zeros((a.max() + 1, b.max() + 1), dtype=np.int64)
     np.add.at(table, (a, b), 1)
     return table
-
-
-def _codes(column: pd.Series) -> tuple[NDArray[np.int64], list[str]]:
-    codes, levels = levels_of(column)
-    return codes, levels
 
 
 def _strength(batch: pd.Series, column: pd.Series) -> tuple[float, float, str]:
@@ -70,17 +76,16 @@ def _strength(batch: pd.Series, column: pd.Series) -> tuple[float, float, str]:
     if batch.nunique() < 2 or column.nunique() < 2:
         return np.nan, np.nan, ""
     if is_number(batch) and is_number(column):
-        r = stats.pearsonr(batch.to_numpy(float), column.to_numpy(float)) if len(batch) > 2 else None
-        return (abs(float(r.statistic)), float(r.pvalue), "|r|") if r else (np.nan, np.nan, "|r|")
+        return *_correlation(batch.to_numpy(float), column.to_numpy(float)), "|r|"
     if is_number(batch) or is_number(column):
         factor, number = (column, batch) if is_number(batch) else (batch, column)
-        return *_eta(_codes(factor)[0], number.to_numpy(float)), "eta"
-    return *_cramers_v(_crosstab(_codes(batch)[0], _codes(column)[0])), "Cramer's V"
+        return *_eta(levels_of(factor)[0], number.to_numpy(float)), "eta"
+    return *_cramers_v(_crosstab(levels_of(batch)[0], levels_of(column)[0])), "Cramer's V"
 
 
 def _is_function(column: pd.Series, of: pd.Series) -> bool:
     """Whether ``column`` takes a single value for each value of ``of`` (and varies at all)."""
-    a, b = _codes(of)[0], _codes(column)[0]
+    a, b = levels_of(of)[0], levels_of(column)[0]
     return bool(len(np.unique(b)) > 1 and ((_crosstab(a, b) > 0).sum(axis=1) == 1).all())
 
 
@@ -88,7 +93,7 @@ def _never_meet(batch: pd.Series, column: pd.Series) -> list[str]:
     """Sentences such as `site Kiel has no sample with AD = AD`; none for columns of many levels."""
     if is_number(batch) or is_number(column) or column.nunique() > 6 or column.nunique() < 2:
         return []
-    (a, batches), (b, levels) = _codes(batch), _codes(column)
+    (a, batches), (b, levels) = levels_of(batch), levels_of(column)
     return [
         f"{batch.name} {batches[i]} has no sample with {column.name} = {levels[j]} ({n} samples in all)"
         for i, j in np.argwhere(_crosstab(a, b) == 0).tolist()
@@ -112,7 +117,7 @@ def associate(batch: pd.DataFrame, columns: pd.DataFrame) -> Association:
     for i, factor in enumerate(batch.columns):
         for j, name in enumerate(columns.columns):
             both = (batch[factor].notna() & columns[name].notna()).to_numpy()
-            a, b = batch[factor][both], columns[name][both]
+            a, b = column_of(batch, factor, both), column_of(columns, name, both)
             if factor == name or not both.any():
                 continue
             strength[i, j], p_value[i, j], measure[i, j] = _strength(a, b)

@@ -67,7 +67,9 @@ def column_matrix(column: pd.Series) -> Values:
     if is_number(column):
         x = column.to_numpy(dtype=np.float64, na_value=np.nan)[:, None]
         spread = np.nanstd(x) if np.isfinite(x).any() else 0.0
-        return (x - np.nanmean(x)) / spread if spread > 0 else np.empty((len(x), 0))
+        return np.asarray(
+            (x - np.nanmean(x)) / spread if spread > 0 else np.empty((len(x), 0)), dtype=np.float64
+        )
     codes, levels = levels_of(column)
     dummies = (codes[:, None] == np.arange(1, max(len(levels), 1))).astype(np.float64)
     dummies[codes < 0] = np.nan

@@ -92,7 +92,8 @@ def diagnose(
     """
     role = np.ones(values.shape[1], dtype=bool) if is_sample is None else np.asarray(is_sample, dtype=bool)
     factors = list(dict.fromkeys([*batch_factors, *keep]))
-    share, notes = variance_share(values, sheet[factors], role)
+    declared = pd.DataFrame(sheet[factors])
+    share, notes = variance_share(values, declared, role)
     others = [c for c in (keep if columns is None else columns) if c not in batch_factors]
     found = associate(sheet.loc[role, list(batch_factors)], sheet.loc[role, others])
     shown = role if is_qc is None else role | np.asarray(is_qc, dtype=bool)
@@ -100,7 +101,7 @@ def diagnose(
     return Diagnosis(
         factors,
         share,
-        None if after is None else variance_share(after, sheet[factors], role)[0],
+        None if after is None else variance_share(after, declared, role)[0],
         _components(values, role, shown),
         None if after is None else _components(after, role, shown),
         found,

@@ -49,12 +49,8 @@ def _refuse_samples(bad: Mask, labels: Labels, message: str, remedy: str) -> Non
 def total_sum(values: Values, labels: Labels = UNLABELLED) -> tuple[Values, Values]:
     """Divide each sample by the sum of its observed values: proportions, and the sums (sample,)."""
     sums = np.nansum(values, axis=0)
-    _refuse_samples(
-        np.nanmin(np.where(np.isnan(values), 0.0, values), axis=0) < 0,
-        labels,
-        "Total-sum scaling needs values of 0 or more.",
-        "Correct them.",
-    )
+    negative = np.asarray((values < 0).any(axis=0))
+    _refuse_samples(negative, labels, "Total-sum scaling needs values of 0 or more.", "Correct them.")
     _refuse_samples(
         ~(sums > 0), labels, "Total-sum scaling of a sample without any signal.", "Drop these samples."
     )

@@ -77,7 +77,7 @@ def one_group(
     """
     chosen = np.ones(values.shape[1], dtype=bool) if is_sample is None else np.asarray(is_sample, dtype=bool)
     is_seen = seen(values, scale)[:, chosen]
-    tables = [_one_factor(is_seen, factors[name][chosen], str(name)) for name in factors.columns]
+    tables = [_one_factor(is_seen, pd.Series(factors[name][chosen]), str(name)) for name in factors.columns]
     tables = [table.sort_values(["p_value", "feature"], kind="stable") for table in tables if len(table)]
     found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
     found = found.astype(
