@@ -6,7 +6,7 @@ The only place that knows how the store spells things (groups, attrs, coordinate
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -55,7 +55,7 @@ class View:
 
     tree: xr.DataTree
     share: bool = False
-    pseudonyms: dict[str, str] = field(default_factory=dict)
+    features_wanted: tuple[str, ...] = ()
 
     def group(self, path: str) -> xr.Dataset | None:
         """The dataset of a group, None where the store has none."""
@@ -94,7 +94,8 @@ class View:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"features": [], "top": 50, "label": "name", **(self.config.get("report") or {})}
+        told = {"features": [], "top": 50, "label": "name", **(self.config.get("report") or {})}
+        return told | {"features": list(self.features_wanted or told["features"])}
 
     @property
     def unit(self) -> str:

@@ -1,0 +1,123 @@
+"""The first page: what was found, whether it holds under other models, what explains the variance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mixflow.report.model import Contrast, ModelView
+from mixflow.report.view import View
+
+
+@dataclass(frozen=True)
+class Count:
+    """Hits of a contrast in one model, and how many of them the headline model also has."""
+
+    hits: int
+    shared: int
+    tested: int
+
+
+@dataclass(frozen=True)
+class ContrastRow:
+    """A contrast of the headline model in figures."""
+
+    contrast: Contrast
+    slug: str
+    tested: int
+    hits: int
+    higher: int
+    lower: int
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A model beside the headline: its hits in each contrast that both have."""
+
+    model: ModelView
+    counts: list[Count | None]
+    headline: bool
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What one grouping factor explains over features, and the feature where it explains most."""
+
+    group: str
+    median: float
+    top_share: float
+    top_id: str
+    top_name: str
+
+
+def slug(text: str) -> str:
+    """A contrast's name as part of file names and anchors."""
+    plain = "".join(c if c.isalnum() else "-" for c in text)
+    return "-".join(part for part in plain.split("-") if part) or "contrast"
+
+
+def slugs(contrasts: list[Contrast]) -> dict[str, str]:
+    """Unique slugs, equal ones numbered."""
+    found: dict[str, str] = {}
+    for contrast in contrasts:
+        base, n = slug(contrast.name), 2
+        name = base
+        while name.lower() in {v.lower() for v in found.values()}:
+            name, n = f"{base}-{n}", n + 1
+        found[contrast.name] = name
+    return found
+
+
+def contrast_rows(model: ModelView) -> list[ContrastRow]:
+    """Each contrast of ``model`` with its hits by direction."""
+    names = slugs(model.contrasts)
+    rows = []
+    for contrast in model.contrasts:
+        frame = model.results(contrast.name)
+        hit = frame["hit"].to_numpy(bool)
+        up = int((hit & (frame["estimate"] > 0)).sum())
+        tested = int(np.isfinite(frame["p_value"]).sum())
+        rows.append(ContrastRow(contrast, names[contrast.name], tested, int(hit.sum()), up, int(hit.sum()) - up))
+    return rows
+
+
+def comparison(view: View) -> list[ModelRow]:
+    """Every model, the headline first, with its hits in the headline's contrasts."""
+    headline = view.headline
+    found = {c.name: headline.hits(c.name) for c in headline.contrasts}
+    return [ModelRow(model, [_count(model, name, hits) for name, hits in found.items()], model is headline) for model in view.models]
+
+
+def _count(model: ModelView, contrast: str, headline_hits: set[str]) -> Count | None:
+    if contrast not in {c.name for c in model.contrasts}:
+        return None
+    hits = model.hits(contrast)
+    tested = int(np.isfinite(model.results(contrast)["p_value"]).sum())
+    return Count(len(hits), len(hits & headline_hits), tested)
+
+
+def leaders(model: ModelView, contrast: str, n: int = 8) -> pd.DataFrame:
+    """The hits with the smallest p, strongest first."""
+    frame = model.results(contrast)
+    return frame[frame["hit"]].nsmallest(n, "log10_p").reset_index(drop=True)
+
+
+def explained(view: View, model: ModelView) -> list[Explained]:
+    """The share of variance of each grouping factor, the largest median first."""
+    found = []
+    for group in model.groups:
+        share = model.shares[group].dropna() if group in model.shares else pd.Series(dtype=float)
+        if len(share):
+            top = str(share.idxmax())
+            found.append(Explained(group, float(share.median()), float(share.max()), top, view.names.get(top, top)))
+    return sorted(found, key=lambda e: -e.median)
+
+
+def headline_sentence(row: ContrastRow) -> str:
+    """What follows "19 of 100 features" on the first page."""
+    contrast = row.contrast
+    if len(contrast.levels) == 2:
+        return f"differ between {contrast.levels[0]} and {contrast.levels[1]}"
+    return f"change with {contrast.factor} ({contrast.name})" if contrast.factor else f"differ in {contrast.name}"

@@ -1,0 +1,48 @@
+/* Start: theme at once, then the numbers; without them the page stays as it was written. */
+mixflow.open = function (at) {
+  mixflow.one.show(at);
+  const heading = document.getElementById("h-feature");
+  heading.tabIndex = -1;
+  heading.scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  heading.focus({ preventScroll: true });
+};
+mixflow.fromAddress = function () {
+  const found = /^#feature=(.*)$/.exec(location.hash);
+  const at = found ? mixflow.features.id.indexOf(decodeURIComponent(found[1])) : -1;
+  if (at >= 0) mixflow.open(at);
+};
+mixflow.navigation = function () {
+  const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
+  const watch = new IntersectionObserver((seen) => {
+    for (const entry of seen) if (entry.isIntersecting) links.forEach((a, id) => (id === entry.target.id ? a.setAttribute("aria-current", "true") : a.removeAttribute("aria-current")));
+  }, { rootMargin: "-20% 0px -70% 0px" });
+  document.querySelectorAll("main > section").forEach((s) => watch.observe(s));
+};
+mixflow.copy = function () {
+  const button = document.getElementById("copy"), text = document.getElementById("methods-text");
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    let done = false;
+    try { await navigator.clipboard.writeText(text.innerText); done = true; } catch (error) { done = document.execCommand("copy"); }
+    document.getElementById("copied").textContent = done ? "Copied." : "Selected: copy it with your keyboard.";
+  });
+};
+mixflow.start = async function () {
+  mixflow.theme();
+  mixflow.navigation();
+  mixflow.copy();
+  if (typeof DecompressionStream === "undefined") return;
+  await mixflow.unpack();
+  mixflow.features = mixflow.array("features");
+  const pick = (row) => { history.replaceState(null, "", "#feature=" + encodeURIComponent(row.id)); mixflow.open(row.at); };
+  mixflow.explorer.start(pick);
+  mixflow.one.start();
+  addEventListener("hashchange", mixflow.fromAddress);
+  mixflow.fromAddress();
+  document.documentElement.dataset.ready = "true";
+};
+mixflow.start();

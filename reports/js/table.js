@@ -1,0 +1,73 @@
+/* The table of results: sorted by its headers, 25 rows a page, downloaded as shown. */
+mixflow.table = {
+  columns: [
+    { key: "name", label: "Feature", text: true },
+    { key: "id", label: "Id", text: true },
+    { key: "estimate", label: "Difference", show: (r) => mixflow.number(r.estimate) },
+    { key: "conf_low", label: "95 % interval", show: (r) => `${mixflow.number(r.conf_low)} to ${mixflow.number(r.conf_high)}` },
+    { key: "std_error", label: "SE", show: (r) => mixflow.number(r.std_error) },
+    { key: "df", label: "df", show: (r) => mixflow.number(r.df) },
+    { key: "log10_p", label: "p", show: (r) => mixflow.p(r.log10_p) },
+    { key: "q_value", label: "q", show: (r) => mixflow.p(Math.log10(r.q_value)) },
+    { key: "n_obs", label: "n", show: (r) => String(r.n_obs) },
+    { key: "status", label: "Status", text: true, show: (r) => mixflow.facts.statuses[r.status] },
+  ],
+  size: 25, rows: [], page: 0, by: "log10_p", up: true,
+
+  start(onPick) {
+    this.node = document.getElementById("x-table");
+    this.onPick = onPick;
+    const row = mixflow.element("tr");
+    for (const column of this.columns) {
+      const button = mixflow.element("button", { type: "button", onclick: () => this.sortBy(column.key) }, column.label);
+      row.append(mixflow.element("th", { scope: "col", class: column.text ? "" : "n", "data-key": column.key }, button));
+    }
+    this.node.tHead.append(row);
+    document.getElementById("x-back").addEventListener("click", () => this.turn(-1));
+    document.getElementById("x-next").addEventListener("click", () => this.turn(1));
+  },
+  show(rows) { this.rows = rows; this.page = 0; this.sort(); this.draw(); },
+  sortBy(key) { this.up = this.by === key ? !this.up : true; this.by = key; this.page = 0; this.sort(); this.draw(); },
+  sort() {
+    const key = this.by, sign = this.up ? 1 : -1;
+    const value = (r) => (key === "status" ? mixflow.facts.statuses[r.status] : r[key]);
+    this.rows = this.rows.slice().sort((a, b) => {
+      const x = value(a), y = value(b);
+      if (typeof x === "string") return sign * x.localeCompare(y, "en", { numeric: true });
+      if (!Number.isFinite(x) || !Number.isFinite(y)) return Number.isFinite(y) - Number.isFinite(x); /* no number: last */
+      return sign * (x - y);
+    });
+  },
+  turn(step) { this.page += step; this.draw(); },
+  draw() {
+    const pages = Math.max(1, Math.ceil(this.rows.length / this.size));
+    const body = this.node.tBodies[0];
+    body.replaceChildren(...this.rows.slice(this.page * this.size, (this.page + 1) * this.size).map((r) => this.line(r)));
+    for (const th of this.node.tHead.querySelectorAll("th")) {
+      if (th.dataset.key === this.by) th.setAttribute("aria-sort", this.up ? "ascending" : "descending");
+      else th.removeAttribute("aria-sort");
+    }
+    document.getElementById("x-page").textContent = `page ${this.page + 1} of ${pages}`;
+    document.getElementById("x-back").disabled = this.page === 0;
+    document.getElementById("x-next").disabled = this.page >= pages - 1;
+  },
+  line(r) {
+    const row = mixflow.element("tr");
+    this.columns.forEach((column, i) => {
+      const content = i === 0 ? mixflow.element("button", { type: "button", class: "link", onclick: () => this.onPick(r) }, r.name) : column.show ? column.show(r) : r[column.key];
+      row.append(mixflow.element(i === 0 ? "th" : "td", i === 0 ? { scope: "row" } : { class: column.text ? "" : "n" }, content));
+    });
+    return row;
+  },
+  download(name) {
+    const keys = ["id", "name", "estimate", "std_error", "df", "statistic", "p_value", "q_value", "conf_low", "conf_high", "n_obs"];
+    const digits = mixflow.facts.precise ? 7 : 3;
+    const cell = (v) => (typeof v === "number" ? (Number.isFinite(v) ? String(Number(v.toPrecision(digits))) : "NA") : String(v).replace(/[\t\r\n]/g, " "));
+    const extra = Object.keys(mixflow.features.extra);
+    const head = ["feature", ...keys.slice(1), "status", ...extra].join("\t");
+    const lines = this.rows.map((r) => [...keys.map((k) => cell(r[k])), mixflow.facts.statuses[r.status], ...extra.map((k) => cell(mixflow.features.extra[k][r.at]))].join("\t"));
+    const link = mixflow.element("a", { download: name, href: URL.createObjectURL(new Blob([[head, ...lines].join("\n") + "\n"], { type: "text/tab-separated-values" })) });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  },
+};
