@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mixflow.formula.allowed import CONTRASTS, FUNCTIONS, variables
-from mixflow.formula.tokens import Token, outside_calls, refuse
+from mixflow.formula.tokens import Token, is_plain, outside_calls, refuse
 
 if TYPE_CHECKING:
     from formulaic.parser.types import Term
@@ -27,7 +28,12 @@ def check_fixed(tokens: Sequence[Token], text: str) -> None:
             _check_call(token)
         elif token.kind == "name" and token.text.startswith("contr."):
             _check_coding(token)
-    _check_language(list(outside_calls(tokens)))
+    language = list(outside_calls(tokens))
+    _check_language(language)
+    for token in tokens:
+        if token not in language and not is_plain(token.text) and keyword.iskeyword(token.text):
+            remedy = "Rename the column to use it in a function."
+            raise refuse(f"{token.text!r} is a word of Python", token.start, token.text, remedy)
 
 
 def _check_language(tokens: Sequence[Token]) -> None:
@@ -102,9 +108,9 @@ def term_text(term: Term) -> str:
 
 def factor_text(factor: Any) -> str:
     """A factor as a formula writes it."""
-    if factor.eval_method.value != "lookup" or factor.expr.isidentifier():
-        return factor.expr
-    return f"`{factor.expr}`"
+    return (
+        factor.expr if is_plain(factor.expr) or factor.eval_method.value != "lookup" else f"`{factor.expr}`"
+    )
 
 
 def factor_columns(factor: Any) -> frozenset[str]:

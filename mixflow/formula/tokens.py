@@ -6,6 +6,7 @@ names are done on these tokens, so that an error can say at which character it h
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -142,7 +143,7 @@ def call(tokens: Sequence[Token]) -> tuple[Token, tuple[Token, ...]] | None:
 
 
 def source(tokens: Sequence[Token], text: str) -> str:
-    """The tokens as formulaic and Python read them: ``^`` is a power, a dotted name stands in backticks."""
+    """The tokens as formulaic reads them: ``^`` is a power, names such as x.1 and class get backticks."""
     pieces = []
     end = tokens[0].start if tokens else 0
     for token in tokens:
@@ -154,6 +155,11 @@ def source(tokens: Sequence[Token], text: str) -> str:
 def _python(token: Token) -> str:
     if token.text == "^":
         return "**"
-    if token.kind == "name" and "." in token.text and not token.text.startswith("contr."):
-        return f"`{token.text}`"
-    return token.text
+    if token.kind != "name" or token.text.startswith("contr.") or is_plain(token.text):
+        return token.text
+    return f"`{token.text}`"
+
+
+def is_plain(name: str) -> bool:
+    """Whether Python reads the name as a name: ``x.1`` and ``class`` are columns that need backticks."""
+    return name in ("True", "False", "None") or (name.isidentifier() and not keyword.iskeyword(name))

@@ -136,10 +136,12 @@ def test_labels_may_repeat_and_nullable_numbers_have_gaps() -> None:
 
 
 def test_names_that_are_no_words_in_functions() -> None:
-    frame = sheet().rename(columns={"age": "age (y)", "y": "Sepal.Length"})
-    design = build(parse("~ log(`age (y)`) + I(Sepal.Length^2) + poly(`Sepal.Length`, 2)"), frame)
-    assert design.rank == 4
-    assert {v.name for v in design.variables} == {"age (y)", "Sepal.Length"}
+    frame = sheet().rename(columns={"age": "age (y)", "y": "Sepal.Length", "subject": "class"})
+    design = build(
+        parse("class + 0 ~ log(`age (y)`) + I(Sepal.Length^2) + poly(`Sepal.Length`, 2) + class"), frame
+    )
+    assert {v.name for v in design.variables} == {"age (y)", "Sepal.Length", "class"}
+    np.testing.assert_allclose(design.response, design.X[:, -1])
     np.testing.assert_allclose(design.X[:, 2], frame["Sepal.Length"].iloc[design.rows] ** 2)
 
 

@@ -83,6 +83,7 @@ def test_parentheses_around_a_sum_are_opened() -> None:
         ("~ (a + b)^2", "(a + b)**2"),
         ("~ Sepal.Length", "`Sepal.Length`"),
         ("~ log(Sepal.Length)", "log(`Sepal.Length`)"),
+        ("~ class + lambda", "`class` + `lambda`"),
         ("~ C(a, contr.sum)", "C(a, contr.sum)"),
         ("~ C(a, contr.treatment('B'))", "C(a, contr.treatment('B'))"),
         ("~ a %in% b", "a %in% b"),
@@ -109,6 +110,7 @@ def test_response_offset_and_variables() -> None:
         ("~ s(age, k = 10)", 3, "s() is not supported yet"),
         ("~ b + (s(age) | g)", 8, "s() is not supported yet"),
         ("~ foo(x | g)", 3, "foo() cannot hold a random term"),
+        ("~ log(class)", 7, "word of Python"),
         ("~ cs(x)", 3, "cs() is not a function"),
         ("~ __import__('os')", 3, "__import__() is not a function"),
         ("~ np.log(x)", 3, "np.log() is not a function"),
@@ -162,7 +164,7 @@ def test_refused_at_its_place(text: str, place: int, words: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["~ I(lambda: 3)", "~ I(x[0])", "~ I([y for y in x])", "~ I(9**9**9)", "~ I('a' * 9)",
-     "~ I(x if y else z)",      "~ log(class)", "~ I(x @ y)", "~ I([1] * 9)",
+     "~ I(x if y else z)", "~ I(x @ y)", "~ I([1] * 9)",
      "~ I(x and y)", "~ 3 * a", "~ a b", "~ I(f'{x}')",
      "~ offset(__import__('os').getcwd())", "eval('1') ~ x", "~ bs(x, knots=[log(y)])"],
 )  # fmt: skip
@@ -170,6 +172,12 @@ def test_code_is_refused_before_it_runs(text: str) -> None:
     with pytest.raises(MixflowError) as caught:
         parse(text)
     assert caught.value.problems[0].message
+
+
+def test_words_of_python_are_names_of_columns() -> None:
+    terms = parse("yield ~ class * lambda + (lambda | in)")
+    assert terms.variables == {"yield", "class", "lambda", "in"}
+    assert terms.random[0].columns == "1 + `lambda`"
 
 
 def test_a_point_belongs_to_the_name_of_a_column() -> None:
