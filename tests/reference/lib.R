@@ -58,20 +58,20 @@ best_start <- function(arguments, starts) {
 }
 
 # A contrast on the coefficients of the whole design, expressed in those of a fit whose rows lack factor levels.
-# full: the model matrix of the fit's rows with all levels of the study; weights: named, on its columns.
-# NULL where the fit's rows cannot estimate it (row space of `full`); else the contrast on the fit's own coefficients.
-translate_contrast <- function(fit, full, weights) {
+# x: the fit's own model matrix; full: that of its rows with all levels of the study; weights: named, on full's columns.
+# NULL where the rows cannot estimate it (row space of `full`); else the contrast on the fit's own coefficients.
+translate <- function(x, full, weights) {
   l <- setNames(rep(0, ncol(full)), colnames(full)); l[names(weights)] <- weights
   s <- svd(full); keep <- s$d > s$d[1] * 1e-9
   a <- s$u[, keep, drop = FALSE] %*% ((t(s$v[, keep, drop = FALSE]) %*% l) / s$d[keep])
   if (max(abs(t(full) %*% a - l)) > 1e-8 * max(abs(l))) return(NULL)
-  drop(t(lme4::getME(fit, "X")) %*% a)
+  drop(t(x) %*% a)
 }
 
 # Estimate, standard error, Satterthwaite df, t and p of each contrast (a named list of named weights); NA where not estimable.
 test_contrasts <- function(fit, full, contrasts) {
   rows <- lapply(names(contrasts), function(k) {
-    l <- translate_contrast(fit, full, contrasts[[k]])
+    l <- translate(lme4::getME(fit, "X"), full, contrasts[[k]])
     if (is.null(l)) return(data.frame(contrast = k, estimate = NA_real_, se = NA_real_, df = NA_real_, t = NA_real_, p = NA_real_))
     test <- lmerTest::contest1D(fit, l)
     data.frame(contrast = k, estimate = test[["Estimate"]], se = test[["Std. Error"]], df = test[["df"]],
