@@ -33,9 +33,7 @@ def second_order(
     return values, gradient, jnp.moveaxis(curvatures[place], -1, 0)
 
 
-def expand(
-    pieces: Callable[[jax.Array], Pieces], theta: jax.Array
-) -> tuple[Pieces, Pieces, Pieces]:
+def expand(pieces: Callable[[jax.Array], Pieces], theta: jax.Array) -> tuple[Pieces, Pieces, Pieces]:
     """The two pieces of the likelihood with their gradients and Hessians by theta."""
     value, gradient, hessian = second_order(lambda t: jnp.stack(pieces(t)), theta)
     return Pieces(*value), Pieces(*gradient), Pieces(*hessian)

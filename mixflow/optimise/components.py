@@ -28,7 +28,8 @@ class Components:
     def matrices(self, theta: np.ndarray, sigma: np.ndarray) -> list[np.ndarray]:
         """Covariance matrix (N, k, k) of each random effect, in the user's units."""
         return [
-            effect.matrix(theta[:, part]) * sigma[:, None, None] ** 2 for _, effect, part in self.layout.slices
+            effect.matrix(theta[:, part]) * sigma[:, None, None] ** 2
+            for _, effect, part in self.layout.slices
         ]
 
     def variance(self, theta: np.ndarray, sigma: np.ndarray) -> np.ndarray:
@@ -70,6 +71,4 @@ def components(prepared: Prepared) -> Components:
         used[effect.group] += k
         moments.append(z.T @ z / len(z))
     names.append(("Residual", "", ""))
-    return Components(
-        tuple(names), prepared.layout, prepared.effects, prepared.theta_scale, tuple(moments)
-    )
+    return Components(tuple(names), prepared.layout, prepared.effects, prepared.theta_scale, tuple(moments))

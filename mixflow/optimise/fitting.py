@@ -126,7 +126,16 @@ def _fill(
     out["iterations"][run] = iterations
     good = np.isin(ending, [Status.OK, Status.SINGULAR])
     rows = run[good]
-    for name in ("solution", "beta_cov", "beta_cov_deriv", "par_cov", "null_space", "theta", "sigma", "loglik"):
+    for name in (
+        "solution",
+        "beta_cov",
+        "beta_cov_deriv",
+        "par_cov",
+        "null_space",
+        "theta",
+        "sigma",
+        "loglik",
+    ):
         out[name][rows] = getattr(found, name)[good]
     out["variance"][rows] = parts.variance(found.theta, found.sigma)[good]
     out["share"][rows] = parts.share(found.theta, found.sigma)[good]

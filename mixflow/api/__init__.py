@@ -1,0 +1,7 @@
+"""The engine as Python sees it: one outcome of a table, or every feature of a store, by one call."""
+
+from mixflow.api.fitting import fit, fit_values
+from mixflow.api.opened import Opened, open_store
+from mixflow.api.result import Result
+
+__all__ = ["Opened", "Result", "fit", "fit_values", "open_store"]

@@ -1,0 +1,226 @@
+"""A fit beside its design and data: tidy tables, contrasts, means, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixflow.design import Design, RandomColumns
+from mixflow.errors import MixflowError, Problem
+from mixflow.inference import contrasts as words
+from mixflow.inference.contrasts import Contrast
+from mixflow.inference.means import means
+from mixflow.inference.tests import test
+from mixflow.model import Fit
+from mixflow.status import MEANING, Status
+from mixflow.store import fits, zarr_io
+
+TIDY = (
+    "estimate",
+    "std_error",
+    "df",
+    "statistic",
+    "p_value",
+    "q_value",
+    "conf_low",
+    "conf_high",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What `mixflow.fit` returns: ``model`` the numbers, ``design`` the samples, ``values`` what was fitted."""
+
+    model: Fit
+    design: Design
+    values: np.ndarray
+
+    @cached_property
+    def coefficients(self) -> pd.DataFrame:
+        """One row for each feature and coefficient, with Satterthwaite df and 95 % limits."""
+        return self._table(words.build_coefficients(self.design), "term")
+
+    @cached_property
+    def variance_components(self) -> pd.DataFrame:
+        """Variances, covariances and their standard deviations and correlations, absolute."""
+        fit, n = self.model, len(self.model.feature_ids)
+        place = {c: i for i, c in enumerate(fit.components)}
+        rows = []
+        for (group, term, term_2), i in place.items():
+            variance = fit.variance[:, i]
+            row = {"feature": fit.feature_ids, "group": group, "term": term, "term_2": term_2}
+            sd, correlation = np.full(n, np.nan), np.full(n, np.nan)
+            if term_2:
+                both = fit.variance[:, place[group, term, ""]] * fit.variance[:, place[group, term_2, ""]]
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    correlation = variance / np.sqrt(both)
+            else:
+                sd = np.sqrt(variance)
+            rows.append(pd.DataFrame(row | {"variance": variance, "std_dev": sd, "correlation": correlation}))
+        return _by_feature(rows, fit.feature_ids)
+
+    @cached_property
+    def random_effects(self) -> pd.DataFrame:
+        """Conditional modes with their conditional standard deviations."""
+        fit, rows = self.model, []
+        for group, names in fit.effect_names.items():
+            for i, (level, term) in enumerate(names):
+                row = {"feature": fit.feature_ids, "group": group, "level": level, "term": term}
+                numbers = {"estimate": fit.modes[group][:, i], "std_error": fit.mode_sds[group][:, i]}
+                rows.append(pd.DataFrame(row | numbers))
+        columns = ["feature", "group", "level", "term", "estimate", "std_error"]
+        return _by_feature(rows, fit.feature_ids) if rows else pd.DataFrame(columns=columns)
+
+    @property
+    def loglik(self) -> pd.Series:
+        """Log-likelihood, restricted where REML."""
+        return self._series(self.model.loglik, "loglik")
+
+    @property
+    def aic(self) -> pd.Series:
+        """Akaike's criterion."""
+        return self._series(self.model.aic, "aic")
+
+    @property
+    def n_obs(self) -> pd.Series:
+        """Observed values used."""
+        return self._series(self.model.n_obs, "n_obs")
+
+    @property
+    def status(self) -> pd.Series:
+        """How each fit ended, as a word; `mixflow.status.MEANING` has the sentences."""
+        return self._series([MEANING[Status(s)].label for s in self.model.status], "status")
+
+    def contrast(
+        self, spec: Mapping[str, Mapping[str, Any]], df: str = "satterthwaite", adjust: str = "within"
+    ) -> pd.DataFrame:
+        """Test contrasts given in words or as weights on exact coefficient names; nothing is fitted again.
+
+        ``{"B vs A": {"condition": ["B", "A"]}}``, ``{"Days": {"Days": 1}}``, ``{"any": {"dose": "omnibus"}}``.
+        """
+        if df != "satterthwaite":
+            remedy = "Use df='satterthwaite'; other methods are not available yet."
+            raise MixflowError(
+                Problem("Unknown method for degrees of freedom", column="df", value=df, remedy=remedy)
+            )
+        asked = [c for name, entry in spec.items() for c in self._words(name, entry)]
+        return self._table(asked, "contrast", adjust)
+
+    def means(self, factor: str, at: Mapping[str, Any] | None = None) -> Means:
+        """Estimated marginal means of a factor's levels, other factors weighing equally, numbers at their mean."""
+        return Means(self, factor, dict(at or {}))
+
+    def predict(self, new_data: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Predicted values (features as rows) with the conditional modes of known levels; new levels get 0."""
+        design, fit = self.design, self.model
+        frame = design.frame if new_data is None else new_data
+        x = design.X if new_data is None else design.matrix(frame)
+        offset = design.offset if new_data is None else design.offsets(frame)
+        total = fit.solution @ x.T + offset
+        for term in design.random:
+            if new_data is None:
+                total = total + _modes_of(term, fit, [term.levels[i] for i in term.index], term.Z)
+            else:
+                keys = frame[list(term.factors)].astype(str).agg(":".join, axis=1)
+                total = total + _modes_of(term, fit, list(keys), term.encoding.rows(frame))
+        return pd.DataFrame(total, index=pd.Index(fit.feature_ids, name="feature"), columns=list(frame.index))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit as a store with the one group ``fits/model``."""
+        group = fits.to_dataset(self.model)
+        return zarr_io.write(xr.DataTree.from_dict({"fits/model": group}), Path(path))
+
+    def __repr__(self) -> str:
+        fit = self.model
+        kind = "REML" if fit.reml else "ML"
+        done = f"{int(fit.fitted.sum())} of {len(fit.status)} features fitted"
+        return f"<mixflow fit by {kind}: {fit.formula}; {done}>\n{self.coefficients}"
+
+    def _words(self, name: str, entry: Mapping[str, Any]) -> list[Contrast]:
+        weights = set(entry) <= set(self.design.coef_names)
+        numbers = all(isinstance(value, int | float) for value in entry.values())
+        if weights and numbers:
+            return words.from_weights({name: entry}, self.design)
+        return words.build({name: entry}, self.design)
+
+    def _table(self, contrasts: list[Contrast], label: str, adjust: str = "within") -> pd.DataFrame:
+        found = test(self.model, contrasts, adjust=adjust)
+        rows = []
+        for kind, names, prefix in (("t", TIDY, ""), ("F", TIDY, "f_")):
+            of_kind = [c for c in contrasts if c.kind == kind]
+            rows += [self._rows(found, c, i, label, names, prefix) for i, c in enumerate(of_kind)]
+        return _by_feature(rows, self.model.feature_ids)
+
+    def _rows(
+        self,
+        found: dict[str, np.ndarray],
+        c: Contrast,
+        i: int,
+        label: str,
+        names: tuple[str, ...],
+        prefix: str,
+    ) -> pd.DataFrame:
+        row: dict[str, Any] = {"feature": self.model.feature_ids, label: c.name}
+        if prefix:
+            row["df_num"] = found["f_df1"][:, i]
+        for name in names:
+            source = "f_df2" if prefix and name == "df" else prefix + name
+            row[name] = found[source][:, i] if source in found else np.nan
+        row["status"] = [MEANING[Status(s)].label for s in found[prefix + "status"][:, i]]
+        return pd.DataFrame(row)
+
+    def _series(self, values: Any, name: str) -> pd.Series:
+        return pd.Series(values, index=pd.Index(self.model.feature_ids, name="feature"), name=name)
+
+
+@dataclass(frozen=True, eq=False)
+class Means:
+    """Estimated marginal means of one factor."""
+
+    result: Result
+    factor: str
+    at: dict[str, Any]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row for each feature and level."""
+        cells, design = means(self.result.design, self.factor, self.at), self.result.design
+        rows = np.ones(len(design.X), dtype=bool)
+        asked = [
+            Contrast(name, row[None, :], "t", name, self.factor, (name,), rows)
+            for name, row in zip(cells.names, cells.L, strict=True)
+        ]
+        return self.result._table(asked, self.factor)
+
+    def pairs(self) -> pd.DataFrame:
+        """Every level against every other one."""
+        spec = {self.factor: words.ALL_PAIRS} | ({"at": self.at} if self.at else {})
+        return self.result.contrast({self.factor: spec})
+
+    def __repr__(self) -> str:
+        return repr(self.table)
+
+
+def _by_feature(rows: list[pd.DataFrame], ids: np.ndarray) -> pd.DataFrame:
+    """Tables of one row a feature, interleaved so that a feature's rows stand together."""
+    n = len(ids)
+    order = np.arange(len(rows) * n).reshape(len(rows), n).T.ravel()
+    return pd.concat(rows, ignore_index=True).iloc[order].reset_index(drop=True)
+
+
+def _modes_of(term: RandomColumns, fit: Fit, keys: list[str], z: np.ndarray) -> np.ndarray:
+    """Contribution (N, m) of one random term to rows with levels ``keys`` (m) and columns ``z`` (m, k)."""
+    place = {effect: i for i, effect in enumerate(fit.effect_names[term.group])}
+    total = np.zeros((len(fit.feature_ids), len(keys)))
+    for k, name in enumerate(term.terms):
+        columns = np.array([place.get((key, name), -1) for key in keys])
+        modes = np.where(columns >= 0, fit.modes[term.group][:, columns], 0.0)
+        total += modes * z[:, k]
+    return total

@@ -1,0 +1,141 @@
+"""Wald tests of contrasts for every feature, from a stored fit alone: a new contrast never refits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import special
+
+from mixflow.inference.contrasts import Contrast
+from mixflow.inference.multiplicity import benjamini_hochberg
+from mixflow.inference.satterthwaite import combined, degrees_of_freedom
+from mixflow.inference.tails import log10_p, p_value
+from mixflow.model import Fit
+from mixflow.status import Status
+
+ESTIMABLE = 1e-8
+"""A contrast whose part in the null space is below this (relative to its largest weight) is estimable."""
+
+
+def test(
+    fit: Fit,
+    contrasts: Sequence[Contrast],
+    *,
+    adjust: str = "within",
+    min_values: int = 0,
+    observed: np.ndarray | None = None,
+    level: float = 0.95,
+) -> dict[str, np.ndarray]:
+    """Test every contrast for every feature; arrays named as the store's group ``tests``.
+
+    t contrasts give (feature, contrast) arrays, F contrasts ``f_*`` (feature, omnibus) ones, each in the order
+    given. ``adjust``: Benjamini-Hochberg ``within`` each contrast or ``across`` the t contrasts.
+    ``min_values``: observed values that the levels compared must have together, counted on ``observed``
+    (N, n), the rows of the design. ``level``: confidence level.
+    """
+    single = [c for c in contrasts if c.kind == "t"]
+    several = [c for c in contrasts if c.kind == "F"]
+    columns = [_t_test(fit, c, min_values, observed, level) for c in single]
+    out = {name: _stack(columns, name, len(fit.status)) for name in T_COLUMNS}
+    out["status"] = out["status"].astype(np.int8)
+    out["q_value"] = _adjust(out["p_value"], adjust)
+    p = len(fit.coef_names)
+    out["matrix"] = np.concatenate([c.L for c in single]) if single else np.zeros((0, p))
+    if several:
+        joint = [_f_test(fit, c, min_values, observed) for c in several]
+        out |= {name: _stack(joint, name, len(fit.status)) for name in F_COLUMNS}
+        out["f_status"] = out["f_status"].astype(np.int8)
+        out["f_q_value"] = _adjust(out["f_p_value"], "within")
+    return out
+
+
+T_COLUMNS = (
+    "estimate",
+    "std_error",
+    "df",
+    "statistic",
+    "p_value",
+    "log10_p",
+    "conf_low",
+    "conf_high",
+    "status",
+)
+F_COLUMNS = ("f_statistic", "f_df1", "f_df2", "f_p_value", "f_status")
+
+
+def _stack(columns: list[dict[str, np.ndarray]], name: str, n: int) -> np.ndarray:
+    return np.column_stack([c[name] for c in columns]) if columns else np.zeros((n, 0))
+
+
+def _adjust(p: np.ndarray, adjust: str) -> np.ndarray:
+    if adjust == "across":
+        return benjamini_hochberg(p)
+    return np.column_stack([benjamini_hochberg(column) for column in p.T]) if p.shape[1] else p.copy()
+
+
+def _t_test(
+    fit: Fit, contrast: Contrast, min_values: int, observed: np.ndarray | None, level: float
+) -> dict[str, np.ndarray]:
+    weights = contrast.L[0]
+    variance, df = degrees_of_freedom(fit, contrast.L)
+    estimate = fit.solution @ weights
+    status = _status(fit, contrast, min_values, observed)
+    usable = np.isin(status, [Status.OK, Status.SINGULAR])
+    status[usable & ~((variance > 0) & np.isfinite(df) & (df > 0))] = Status.NO_CURVATURE
+    good = np.isin(status, [Status.OK, Status.SINGULAR])
+    estimate, df = np.where(good, estimate, np.nan), np.where(good, df, np.nan)
+    se = np.sqrt(np.where(good, variance, np.nan))
+    t = estimate / se
+    half = special.stdtrit(df, 0.5 + level / 2) * se
+    return {
+        "estimate": estimate,
+        "std_error": se,
+        "df": df,
+        "statistic": t,
+        "p_value": p_value(t, df),
+        "log10_p": log10_p(t, df),
+        "conf_low": estimate - half,
+        "conf_high": estimate + half,
+        "status": status,
+    }
+
+
+def _f_test(
+    fit: Fit, contrast: Contrast, min_values: int, observed: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Joint test of the rows of L: squared t's along the eigenvectors of L V L' (lmerTest's contestMD)."""
+    status = _status(fit, contrast, min_values, observed)
+    good = np.isin(status, [Status.OK, Status.SINGULAR])
+    cov = np.einsum("ri,nij,sj->nrs", contrast.L, fit.beta_cov, contrast.L)
+    values, vectors = np.linalg.eigh(np.where(good[:, None, None], cov, np.eye(len(contrast.L))))
+    used = values > np.sqrt(np.finfo(float).eps) * values[:, -1:]
+    rows = np.einsum("nrk,ri->nki", vectors, contrast.L)
+    df = np.column_stack([degrees_of_freedom(fit, rows[:, k])[1] for k in range(rows.shape[1])])
+    along = np.einsum("nki,ni->nk", rows, fit.solution)
+    r = used.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = np.where(used, along**2 / values, 0.0).sum(axis=1) / r
+    df2 = combined(df, used)
+    status[good & ~(np.isfinite(df2) & (df2 > 0))] = Status.NO_CURVATURE
+    good = np.isin(status, [Status.OK, Status.SINGULAR])
+    masked = {
+        "f_statistic": statistic,
+        "f_df1": r.astype(float),
+        "f_df2": df2,
+        "f_p_value": special.fdtrc(r, df2, statistic),
+    }
+    return {name: np.where(good, a, np.nan) for name, a in masked.items()} | {"f_status": status}
+
+
+def _status(fit: Fit, contrast: Contrast, min_values: int, observed: np.ndarray | None) -> np.ndarray:
+    """The fit's status, unless the contrast is not estimable or rests on too few values. (N,)."""
+    status = fit.status.copy()
+    fitted = fit.fitted
+    beyond = np.abs(contrast.L @ fit.null_space).max(axis=(1, 2))
+    lost = beyond > ESTIMABLE * np.abs(contrast.L).max()
+    if min_values and observed is not None:
+        values = observed[:, contrast.level_rows].sum(axis=1)
+        status[fitted & (values < min_values)] = Status.TOO_FEW_VALUES_IN_CONTRAST
+    status[fitted & lost] = Status.NOT_ESTIMABLE
+    return status
