@@ -210,7 +210,8 @@ def attempt(path: str | os.PathLike[str]) -> tuple[Study | None, list[Problem]]:
     if broken and schema.problems(values, file):
         return None, found
     study = _study(values, Path(path), file)
-    found += rules.check(study)
+    told = tuple(problem.column or "" for problem in found)
+    found += [p for p in rules.check(study) if not any(p.column and key.startswith(p.column) for key in told)]
     return study, sorted(found, key=lambda problem: problem.row or 0)
 
 

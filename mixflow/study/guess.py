@@ -65,7 +65,7 @@ def _column(cells: pd.Series) -> dict[str, Any]:
 
 
 def model(text: pd.DataFrame) -> Guess:
-    """Columns, formula, contrasts, batch factors, unit, role, guessed from the columns' names and contents."""
+    """Columns, formula, contrasts, batch factors, unit, role, guessed from names and contents of columns."""
     role = _role(text)
     fitted = text if role is None else text[~text[role["column"]].isin([*role["qc"], *role["blank"]])]
     out = Guess(columns(fitted), role=role)

@@ -39,7 +39,8 @@ def comment_traps(file: YamlFile) -> list[Problem]:
 
 def near(name: str, known: Sequence[str]) -> str:
     """The nearest of `known` and all of them, for a name that is not among them."""
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    found = [other for other in known if other.casefold() == name.casefold()]
+    found = found or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return (f"did you mean `{found[0]}`? " if found else "") + f"known: {', '.join(known) or 'none'}"
 
 

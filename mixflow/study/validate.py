@@ -201,7 +201,7 @@ def _model(study: Study, model: ModelConfig, read: Sheet, bad: Collection[str | 
     place = study.place("models", model.name, "formula")
     problems = list(_chosen(study, model, read))
     terms = _attempt(problems, lambda: parse(model.formula, columns=list(read.frame.columns)))
-    problems = [p if p.file else replace(p, **place, value=p.value or model.formula) for p in problems]
+    problems = [p if p.file else _placed(p, place, model.formula) for p in problems]
     if terms is not None and not problems and not terms.variables & set(bad):
         problems += _response(study, model, terms)
         problems += _met(study, model, terms, read)
@@ -270,8 +270,11 @@ def _met(study: Study, model: ModelConfig, terms: Terms, read: Sheet) -> list[Pr
 
 def _placed(problem: Problem, place: dict[str, Any], value: Any) -> Problem:
     """The problem at its key of the config; a column that it named goes into the message."""
-    message = f"{problem.message} (column {problem.column})" if problem.column else problem.message
-    return replace(problem, message=message, **place, value=value if problem.value is None else problem.value)
+    named = problem.column if problem.column and not problem.column.isdigit() else None  # digits: a character
+    message = f"{problem.message} (column {named})" if named else problem.message
+    remedy = problem.remedy or "write the formula as ~ AD + age + (1 | site); see config/README.md"
+    shown = next(v for v in (problem.value, named, value) if v is not None)
+    return replace(problem, message=message, **place, value=shown, remedy=remedy)
 
 
 def _contrast(

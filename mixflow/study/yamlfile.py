@@ -97,7 +97,7 @@ def _syntax_remedy(what: str) -> str:
         return "put the value between quotes"
     if "mapping values are not allowed" in what:
         return "put a value that holds a colon and a space between quotes, and check the indentation"
-    if "expected a single document" in what:
+    if "another document" in what:
         return "keep one study in one file: remove the line ---"
     return "check indentation, quotes and brackets at and before this line"
 

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mixflow.errors import MixflowError
+from mixflow.study import guess
+from mixflow.study.config import load
+from mixflow.study.init import init
+from mixflow.study.validate import validate
+
+
+def test_table_and_sheet(files, tmp_path):
+    written = init(files.data, files.sheet, tmp_path / "new")
+    assert [path.name for path in written] == ["config.yaml"]
+    study = load(written[0])
+    assert study.headline.formula == "~ arm + age + (1 | site) + (1 | patient)"
+    assert (
+        study.samples.unit == "patient" and study.batch.factors == ("site",) and study.samples.id == "sample"
+    )
+    assert study.samples.columns["arm"].levels == ("d", "p") and study.data.scale == "log2"
+    text = written[0].read_text(encoding="utf-8")
+    assert text.count("# please check") > 8 and "# Reference level" not in text
+    assert validate(written[0], data=True) == []
+
+
+def test_without_a_sheet_a_skeleton_is_written(files, tmp_path):
+    config, skeleton = init(files.data, None, tmp_path / "new")
+    lines = skeleton.read_text().splitlines()
+    assert lines[0] == "sample\tcondition" and lines[1:] == [f"S{i}\t" for i in range(12)]
+    assert load(config).headline.formula == "~ condition"
+    (found,) = validate(config, data=True)
+    assert (found.file, found.row, found.column) == (
+        str(skeleton),
+        2,
+        "condition",
+    ) and "fill it in" in found.remedy
+    filled = [lines[0], *(line + "ab"[i % 2] for i, line in enumerate(lines[1:]))]
+    skeleton.write_text("\n".join(filled) + "\n")
+    assert validate(config, data=True) == []
+
+
+def test_nothing_is_overwritten(files, tmp_path):
+    folder = tmp_path / "new"
+    init(files.data, None, folder)
+    before = (folder / "samples.tsv").read_bytes()
+    with pytest.raises(MixflowError) as caught:
+        init(files.data, files.sheet, folder)
+    assert caught.value.problems[0].file == str(folder / "config.yaml")
+    (folder / "config.yaml").unlink()
+    with pytest.raises(MixflowError) as caught:
+        init(files.data, None, folder)
+    assert (
+        caught.value.problems[0].value == "samples.tsv"
+        and "another folder" in caught.value.problems[0].remedy
+    )
+    assert (folder / "samples.tsv").read_bytes() == before and not (folder / "config.yaml").exists()
+
+
+def test_raw_table_with_sample_columns_in_it(shared_data, tmp_path):
+    (config,) = init(shared_data / "proteomics" / "alzheimer_csf_proteins.csv", None, tmp_path)
+    study = load(config)
+    assert study.data.options["sample_columns"] == ["AD", "age", "male", "collection_site"]
+    assert study.headline.formula == "~ AD + age + male + (1 | collection_site)"
+    assert validate(config, data=True) == []
+
+
+TABLES = {
+    "hmp2": (
+        "microbiome/hmp2_maaslin2_taxonomy.tsv",
+        "microbiome/hmp2_maaslin2_metadata.tsv",
+        "~ diagnosis + age + (1 | site) + (1 | subject)",
+        "proportion",
+    ),
+    "cptac": (
+        "proteomics/cptac_study6_peptides200.txt.gz",
+        "proteomics/cptac_study6_peptides200_annotation.tsv",
+        "~ condition + (1 | lab)",
+        "intensity",
+    ),
+    "ccr1": (
+        "radiomics/ccr1_ct_phantom_pyradiomics.csv.gz",
+        None,
+        "~ 1 + (1 | Scanner) + (1 | Patient)",
+        "free",
+    ),
+    "diann": (
+        "proteomics/staes2024_diann_ups2_yeast_pg_matrix.tsv",
+        None,
+        "~ condition",
+        "intensity",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_real_tables(shared_data, tmp_path, name):
+    table, sheet, formula, scale = TABLES[name]
+    written = init(shared_data / table, shared_data / sheet if sheet else None, tmp_path)
+    study = load(written[0])
+    assert study.headline.formula == formula and study.data.scale == scale
+    found = validate(written[0], data=True)
+    assert [p.column for p in found] == (["condition"] if len(written) == 2 else [])
+
+
+def test_table_that_cannot_be_read(files, tmp_path):
+    files.data.write_text("")
+    with pytest.raises(MixflowError) as caught:
+        init(files.data, None, tmp_path / "new")
+    assert caught.value.problems[0].file == str(files.data) and not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([[0.0, 3.0]], "count"),
+        ([[0.5, np.nan]], "proportion"),
+        ([[22.1, 18.5]], "log2"),
+        ([[1e6, 2.5]], "intensity"),
+        ([[-1.0, 2.0]], "free"),
+        ([[np.nan]], "free"),
+    ],
+)
+def test_scale_that_values_look_like(values, scale):
+    assert guess.scale(np.array(values)) == scale
+
+
+def test_guessed_roles_and_names_with_backticks():
+    kind = ["QC", "blank", *["s"] * 6]
+    text = pd.DataFrame({"type": kind, "disease state": list("xxababab"), "batch-id": list("12121212")})
+    found = guess.model(text.rename(columns={"disease state": "group", "batch-id": "my batch"}))
+    assert found.role == {"column": "type", "qc": ["QC"], "blank": ["blank"]}
+    assert found.formula == "~ group + (1 | `my batch`)" and found.columns["group"]["levels"] == ["a", "b"]
