@@ -17,7 +17,7 @@ import pandas as pd
 
 from mixflow.design.frame import is_factor, series
 from mixflow.errors import MixflowError, Problem, Problems
-from mixflow.formula.allowed import CONTRASTS, python
+from mixflow.formula.allowed import CONTRASTS, python, variables
 from mixflow.formula.fixed import factor_columns, factor_text, formulaic_terms
 
 _CODING_MARK = re.compile(r"\[[TSHD]\.")
@@ -106,11 +106,7 @@ def _evaluate(spec: Any, frame: pd.DataFrame, right: str) -> Any:
     try:
         with np.errstate(all="ignore"):
             return spec.get_model_matrix(frame, context=functions())
-    except MixflowError:
-        raise
-    except (
-        Exception
-    ) as error:  # whatever a function of the formula raises is one thing: it does not fit the data
+    except Exception as error:  # functions raise many kinds for one thing: data that do not fit them
         message = str(error).split("\n")[0]
         remedy = "Check the arguments of its functions, and that they are given numbers."
         raise MixflowError(
@@ -189,6 +185,7 @@ def _check_finite(matrix: np.ndarray, names: list[str], frame: pd.DataFrame) -> 
 
 def evaluate(expression: str, frame: pd.DataFrame) -> np.ndarray:
     """Value (n,) of a checked expression such as an offset or a response; raises if it is not finite."""
+    variables(expression)  # refuses what is not harmless, also in Terms made by hand
     plain, aliases = python(expression)
     names: dict[str, Any] = {str(name): column for name, column in frame.items()}
     names |= {alias: frame[name] for alias, name in aliases.items()}

@@ -165,7 +165,7 @@ def test_refused_at_its_place(text: str, place: int, words: str) -> None:
     "text",
     ["~ I(lambda: 3)", "~ I(x[0])", "~ I([y for y in x])", "~ I(9**9**9)", "~ I('a' * 9)",
      "~ I(x if y else z)", "~ I(x @ y)", "~ I([1] * 9)",
-     "~ I(x and y)", "~ 3 * a", "~ a b", "~ I(f'{x}')",
+     "~ I(x and y)", "~ 3 * a", "~ 3:a", "~ a b", "~ I(f'{x}')",
      "~ offset(__import__('os').getcwd())", "eval('1') ~ x", "~ bs(x, knots=[log(y)])"],
 )  # fmt: skip
 def test_code_is_refused_before_it_runs(text: str) -> None:
