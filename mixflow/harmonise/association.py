@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ from mixflow.harmonise.columns import column_of, is_number, levels_of
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+CELLS = 6
+"""Empty combinations of levels named one by one; beyond it they are summed up."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,15 @@ def _never_meet(batch: pd.Series, column: pd.Series) -> list[str]:
     if is_number(batch) or is_number(column) or column.nunique() > 6 or column.nunique() < 2:
         return []
     (a, batches), (b, levels) = levels_of(batch), levels_of(column)
+    table = _crosstab(a, b)
+    cells = np.argwhere(table == 0).tolist()
+    if len(cells) > CELLS:
+        n = len({i for i, _ in cells})
+        return [f"{n} of {len(batches)} levels of {batch.name} do not hold every level of {column.name}"]
     return [
-        f"{batch.name} {batches[i]} has no sample with {column.name} = {levels[j]} ({n} samples in all)"
-        for i, j in np.argwhere(_crosstab(a, b) == 0).tolist()
-        for n in [int((a == i).sum())]
+        f"{batch.name} {batches[i]} has no sample with {column.name} = {levels[j]} "
+        f"({table[i].sum()} samples in all)"
+        for i, j in cells
     ]
 
 
@@ -146,6 +155,16 @@ def sentences(found: Association, threshold: float = 0.05) -> list[str]:
                     f"effects of {name} rest on the samples that tell the two apart."
                 )
             out.extend(f"{cell}." for cell in cells)
+    return out
+
+
+def batches_tied(batch: pd.DataFrame) -> list[str]:
+    """Sentences on batch factors that go together with one another, which share their variance."""
+    out = []
+    for a, b in combinations(batch.columns, 2):
+        one, other = pd.DataFrame(batch[[a]]), pd.DataFrame(batch[[b]])
+        found = associate(one, other)
+        out.extend(sentences(found if found.aliased.any() else associate(other, one)))
     return out
 
 

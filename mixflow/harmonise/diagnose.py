@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixflow.harmonise.association import Association, associate, sentences
+from mixflow.harmonise.association import Association, associate, batches_tied, sentences
 from mixflow.harmonise.columns import column_matrix, column_of
 from mixflow.harmonise.masked import centred, fit
 from mixflow.harmonise.pca import Components, principal_components
@@ -107,7 +107,7 @@ def diagnose(
         found,
         None if qc is None else coefficient_of_variation(values, qc, scale),
         None if qc is None or after is None else coefficient_of_variation(after, qc, scale),
-        [*sentences(found), *notes],
+        [*sentences(found), *batches_tied(pd.DataFrame(sheet.loc[role, list(batch_factors)])), *notes],
     )
 
 

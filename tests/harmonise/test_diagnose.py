@@ -18,6 +18,7 @@ from mixflow.harmonise import (
     sentences,
     variance_share,
 )
+from mixflow.harmonise.association import batches_tied
 
 N = np.nan
 
@@ -138,6 +139,41 @@ def test_sentences_name_partial_association_and_empty_cells(sheet):
     assert "country is constant within each site: it can be compared between levels of site only." in said
     assert any("site and code say the same" in s for s in said)
     assert not any("draw" in s for s in said)
+
+
+def test_many_empty_cells_are_summed_up():
+    run = pd.DataFrame(
+        {"run": [f"r{i}" for i in range(20)], "arm": ["a", "b"] * 10, "x": ["u", "u", "v", "w"] * 5}
+    )
+    run = pd.concat([run, run.assign(x="u")])
+    (said,) = [s for s in sentences(associate(run[["run"]], run[["x"]]), 0.0) if "hold" in s]
+    assert said == "20 of 20 levels of run do not hold every level of x."
+
+
+def test_batch_factors_that_go_together_are_told(sheet):
+    said = batches_tied(sheet[["code", "site", "country"]])
+    assert "code and site say the same about every sample: their effects cannot be told apart." in said
+    assert any(s.startswith("country is constant within each site") for s in said)
+    assert not any(s.startswith("site is constant") for s in said)
+
+
+def test_levels_of_a_categorical_keep_their_order_and_lose_unused_ones(sheet):
+    kind = pd.CategoricalDtype(["never", "SE", "DE"])
+    country = sheet.assign(country=sheet["country"].astype(kind))
+    found = associate(country[["country"]], sheet[["case"]])
+    assert found.strength[0, 0] == associate(sheet[["country"]], sheet[["case"]]).strength[0, 0]
+    y = values(sheet)
+    np.testing.assert_allclose(
+        variance_share(y, country[["country"]])[0], variance_share(y, sheet[["country"]])[0], atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_association_of_hardly_any_samples_is_missing_not_an_error(sheet, n):
+    found = associate(sheet[["draw", "site"]].head(n), sheet[["age", "case"]].head(n))
+    assert np.isnan(found.strength[0, 0])
+    assert np.isnan(found.p_value[0, 0])
+    assert not found.aliased[1].any()  # these samples come from one site
 
 
 def test_exact_aliasing_is_refused_naming_both_columns(sheet):
