@@ -23,4 +23,5 @@ fit_feature <- function(name) {
 }
 results <- do.call(rbind, lapply(features, fit_feature))
 write_csv17(results, "phantom.csv", 14)
+writeLines(json17(versions()), "versions.json")
 print(length(features)); print(table(results$status)); print(results[grep("firstorder_Mean$", results$feature), ]); print(summary(results$cartridge_share)); print(nlevels(table$cartridge:table$position)); print(levels(table$cartridge))
