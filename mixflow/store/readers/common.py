@@ -137,7 +137,7 @@ def _missing_notes(
         raise refuse(path, "the table holds no value: every cell is missing", "Check the columns chosen.")
     notes = []
     for axis, ids, kind in ((1, feature_ids, "feature"), (0, sample_ids, "sample")):
-        empty = [ids[i] for i in np.flatnonzero(~observed.any(axis=axis))]
+        empty = [ids[i] for i in np.flatnonzero(~observed.any(axis=axis)).tolist()]
         if empty:
             notes.append(f"{path.name}: {len(empty)} {kind}(s) have no value at all: {shown(empty)}.")
     return notes

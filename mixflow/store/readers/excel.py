@@ -77,6 +77,7 @@ def _has_formulas(path: Path) -> bool:
 def _refuse_uncomputed(path: Path, name: str, values: list[list[Any]]) -> None:
     """A formula whose value was never stored would read as missing: refuse it with its place."""
     import openpyxl
+    from openpyxl.utils import get_column_letter
 
     book = openpyxl.load_workbook(path, read_only=True, data_only=False)
     problems = [
@@ -84,7 +85,7 @@ def _refuse_uncomputed(path: Path, name: str, values: list[list[Any]]) -> None:
             "a formula without a stored value",
             file=str(path),
             row=cell.row,
-            column=cell.column_letter,
+            column=get_column_letter(j + 1),
             value=str(cell.value),
             remedy="Open the workbook in Excel and save it, or paste the values in place of formulas.",
         )

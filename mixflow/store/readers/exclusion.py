@@ -23,11 +23,9 @@ _SEPARATORS = re.compile(r"[;|,\s]+")
 def rule(options: Mapping[str, Any], file: Path) -> tuple[bool, tuple[str, ...]]:
     """Option ``contaminants`` as (drop, further prefixes); a malformed one is refused."""
     given = options.get("contaminants", {})
-    drop, patterns = (
-        (given.get("drop", True), given.get("patterns", [])) if isinstance(given, dict) else (None, [])
-    )
-    good = isinstance(drop, bool) and isinstance(patterns, list | tuple) and all(map(str, patterns))
-    if not good:
+    drop = given.get("drop", True) if isinstance(given, dict) else None
+    patterns = given.get("patterns", []) if isinstance(given, dict) else []
+    if not isinstance(drop, bool) or not isinstance(patterns, list | tuple) or not all(map(str, patterns)):
         raise MixflowError(
             Problem(
                 "contaminants are not given as {drop: true or false, patterns: [starts of accessions]}",
@@ -68,7 +66,7 @@ def first_reason(
         new = mask & ~gone
         gone |= mask
         if new.any():
-            dropped[reason] = [ids[i] for i in np.flatnonzero(new)]
+            dropped[reason] = [ids[i] for i in np.flatnonzero(new).tolist()]
     return ~gone, dropped
 
 

@@ -53,7 +53,7 @@ def _refuse_twice(
     twice = np.argwhere((owner >= 0) & given)
     if twice.size == 0:
         return
-    i, j = twice[0]
+    i, j = map(int, twice[0])
     raise MixflowError(
         Problem(
             f"feature {table.feature_ids[i]!r} in sample {table.sample_ids[j]!r} has a value here and in "

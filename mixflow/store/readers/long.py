@@ -63,10 +63,12 @@ def read(path: Path, options: dict[str, Any]) -> RawTable:
     role = _roles(table, options)
     refuse_empty(table, role["sample"], "sample")
     refuse_empty(table, role["feature"][:1], "feature")
-    i, feature_ids = pd.factorize(_feature_of(table, role["feature"]))
-    j, sample_ids = pd.factorize(table.frame[role["sample"][0]].str.strip())
+    i, feature_ids = _codes(_feature_of(table, role["feature"]))
+    j, sample_ids = _codes(table.frame[role["sample"][0]].str.strip())
     if date_rule(table, options) == "refuse":
-        check_dates(table, feature_ids, np.unique(i, return_index=True)[1], " + ".join(role["feature"]))
+        check_dates(
+            table, feature_ids, np.unique(i, return_index=True)[1].tolist(), " + ".join(role["feature"])
+        )
     _refuse_repeats(table, i, j, feature_ids, sample_ids, role)
     values = np.full((len(feature_ids), len(sample_ids)), np.nan)
     values[i, j] = as_numbers(table, role["value"], options)[:, 0]
@@ -77,6 +79,12 @@ def read(path: Path, options: dict[str, Any]) -> RawTable:
     features = features.set_axis(pd.Index(feature_ids, dtype=object))
     samples = samples.set_axis(pd.Index(sample_ids, dtype=object))
     return build(table, values, features, samples, "long", None, notes)
+
+
+def _codes(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """Integer code of each row's text, and the texts in order of first appearance."""
+    code, texts = pd.factorize(column)
+    return np.asarray(code), [str(text) for text in texts]
 
 
 def _feature_of(table: Table, names: Sequence[str]) -> pd.Series:
@@ -126,13 +134,13 @@ def _refuse_repeats(
     if repeated.size == 0:
         return
     problems = []
-    for position in repeated[:MAX_PROBLEMS]:
+    for position in repeated[:MAX_PROBLEMS].tolist():
         first = int(np.flatnonzero(pair == pair[position])[0])
         problems.append(
             table.problem(
                 f"feature {feature_ids[i[position]]!r} in sample {sample_ids[j[position]]!r} has a value "
                 f"in row {table.line(first)} already ({repeated.size} such rows)",
-                int(position),
+                position,
                 column=role["value"][0],
                 value=table.frame[role["value"][0]].iloc[position],
                 remedy="Name more columns in data.options.feature (charge, fragment), or sum the rows first.",

@@ -47,8 +47,11 @@ def _is_clade(text: str) -> bool:
 
 
 def _looks_like_proportions(frame: pd.DataFrame) -> bool:
-    cells = pd.to_numeric(frame.iloc[:, 1:].stack(), errors="coerce")
-    return bool(cells.notna().all() and (cells >= 0).all() and (cells <= 1).all() and (cells % 1 != 0).any())
+    try:
+        cells = frame.iloc[:, 1:].to_numpy(dtype=float)
+    except ValueError:
+        return False
+    return bool((cells >= 0).all() and (cells <= 1).all() and (cells % 1 != 0).any())
 
 
 def read(path: Path, options: dict[str, Any]) -> RawTable:
@@ -62,7 +65,7 @@ def read(path: Path, options: dict[str, Any]) -> RawTable:
 def _profile(table: Table, options: Mapping[str, Any]) -> RawTable:
     frame = table.frame
     clade = str(frame.columns[0])
-    described = ~frame[clade].map(lambda text: rank_of(text) is not None or text in _UNKNOWN).to_numpy()
+    described = np.array([rank_of(text) is None and text not in _UNKNOWN for text in frame[clade].tolist()])
     columns = [str(name) for name in frame.columns[1:] if name not in _ANNOTATION]
     if not columns:
         raise refuse(table.path, "no column of a sample was found", "Give a merged MetaPhlAn table.")

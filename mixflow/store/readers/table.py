@@ -109,7 +109,8 @@ def _finish(
         header[0] = ROW_NAMES
         notes.append(f"{path.name}: the first column has no name; it is called {ROW_NAMES!r}.")
     _check_header(path, header, header_row)
-    frame = frame[keep].set_axis(header, axis=1).reset_index(drop=True)
+    frame = frame if len(keep) == frame.shape[1] else frame[keep]
+    frame = frame.set_axis(header, axis=1).reset_index(drop=True)
     first_row = int(rows[0]) if len(rows) else header_row + 1
     return Table(frame, path, first_row, notes, rows, short)
 

@@ -37,7 +37,7 @@ OPTIONS = {
 }
 _SAMPLE_WORD = re.compile(r"#?(sample|subject|patient|run|case|participant|specimen|mouse|animal|scan)", re.I)
 _FEATURE_WORD = re.compile(
-    r"#?(gene|taxon|taxa|feature|protein|peptide|otu|asv|identifier|clade|probe|metabolite|ensembl|symbol|"
+    r"(?<![a-z])(gene|taxon|taxa|feature|protein|peptide|otu|asv|identifier|clade|probe|metabolite|ensembl|symbol|"
     r"species|genus|accession|uniprot|compound|sequence|precursor|transcript)",
     re.I,
 )
@@ -89,7 +89,7 @@ def _orientation_by_content(table: Table, ids: Sequence[str], otherwise: str | N
     name = ids[0]
     if _SAMPLE_WORD.match(name):
         return ROWS
-    if _FEATURE_WORD.match(name) or is_lineage(str(table.frame[name].iloc[0])):
+    if _FEATURE_WORD.search(name) or is_lineage(str(table.frame[name].iloc[0])):
         return COLUMNS
     if any(is_lineage(str(column)) for column in table.frame.columns[1:6]):
         return ROWS
@@ -113,7 +113,7 @@ def text_columns(table: Table, columns: Sequence[str], na: Sequence[str] = ()) -
     out = set()
     for name in columns:
         cells = table.frame[name]
-        if not _all_numbers(cells.iloc[:200], missing):
+        if not _all_numbers(cells.iloc[:200].tolist(), missing):
             good, bad = is_number_like(cells, missing)
             if bad > good:
                 out.add(name)
@@ -143,7 +143,8 @@ def _samples_in_rows(table: Table, ids: Sequence[str], options: Mapping[str, Any
     if date_rule(table, options) == "refuse":
         check_dates(table, chosen, None, None)
     sample_ids = row_ids(table, ids, "sample")
-    beside = list(ids if len(ids) > 1 else []) + [name for name in rest if name not in set(chosen)]
+    measured = set(chosen)
+    beside = list(ids if len(ids) > 1 else []) + [name for name in rest if name not in measured]
     values, notes = apply_zero_rule(table, as_numbers(table, chosen, options).T, options)
     samples = by_id(table.frame[beside], sample_ids)
     return build(table, values, no_columns(chosen), samples, "wide", None, notes)
@@ -174,7 +175,8 @@ def _samples_in_columns(table: Table, ids: Sequence[str], options: Mapping[str, 
     columns = [name for name in candidates if name not in text]
     _some(table, columns, "sample")
     feature_ids = row_ids(table, ids, "feature", date_rule(table, options))
-    beside = list(ids if len(ids) > 1 else []) + [name for name in rest if name not in set(columns)]
+    measured = set(columns)
+    beside = list(ids if len(ids) > 1 else []) + [name for name in rest if name not in measured]
     values, notes = apply_zero_rule(table, as_numbers(table, columns, options), options)
     features = by_id(table.frame[beside], feature_ids)
     return build(table, values, features, no_columns(columns), "wide", None, notes)
