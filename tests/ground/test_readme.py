@@ -1,0 +1,54 @@
+"""What the README shows is what the program takes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+STUDY = ROOT / "config" / "studies" / "alzheimer-csf"
+
+
+def test_config_of_the_readme_has_eight_lines_and_is_valid(tmp_path: Path) -> None:
+    from mixflow.study.validate import validate
+
+    block = re.search(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    assert block is not None
+    assert len(block[1].splitlines()) == 8
+    for name in ("proteins.csv", "samples.tsv"):
+        shutil.copy(STUDY / name, tmp_path)
+    config = tmp_path / "config.yaml"
+    config.write_text(block[1], encoding="utf-8")
+    assert validate(config) == []
+
+
+def test_sheet_of_the_readme_is_the_head_of_the_embedded_one() -> None:
+    shown = [line.split() for line in README.splitlines() if re.match(r"    (sample  |Sample_0)", line)]
+    sheet = [line.split("\t") for line in (STUDY / "samples.tsv").read_text(encoding="utf-8").splitlines()]
+    assert shown == sheet[: len(shown)]
+    assert len(shown) == 4
+
+
+def test_commands_of_the_readme_exist() -> None:
+    from mixflow.cli.app import app
+
+    named = set(re.findall(r"^    mixflow (\w+)", README, flags=re.MULTILINE))
+    known = {
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    }
+    assert named and named <= known
+    targets = set(
+        re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    )
+    assert set(re.findall(r"^    make (\w+)", README, flags=re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/index.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
+    local = [link for link in links if not link.startswith("http")]
+    assert [link for link in local if not ((ROOT / page).parent / link).exists()] == []
