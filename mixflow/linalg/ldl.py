@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mixflow.backend import jax, jnp
 
-UNROLL = 18
+UNROLL = 8
 """Up to this size the columns are unrolled; above, a loop keeps compile time bounded."""
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from mixflow.backend import jax
 from mixflow.likelihood.exact import Gram
 from mixflow.model.layout import Layout
-from mixflow.optimise.mapped import Optimum, minimise
+from mixflow.optimise.mapped import minimise, take
+from mixflow.optimise.newton import State
 
 NEAR = 0.02
 """A boundary parameter below this (columns scaled to unit mean square) is tried at zero."""
@@ -16,26 +17,29 @@ NO_WORSE = 1e-9
 """Zero is taken if -2 log-likelihood does not rise by more than this."""
 
 
-def settle(layout: Layout, gram: Gram, optimum: Optimum) -> Optimum:
-    """Put parameters that are near the boundary on it where that is no worse, and optimise the others there.
+def settle(layout: Layout, gram: Gram, state: State) -> State:
+    """Canonical signs, and parameters near the boundary put on it where that is no worse.
 
     A boundary point whose one-sided derivative by the variance is negative does not survive: the optimiser
-    leaves it (theta = 0 is stationary, but then a maximum).
+    leaves it (theta = 0 is stationary, but then a maximum). Derivatives belong to the sign of theta, hence
+    whatever moved is evaluated again.
     """
-    theta = optimum.theta.copy()
-    near = layout.boundary & (np.abs(theta) < NEAR) & (theta != 0)
-    rows = np.flatnonzero(near.any(axis=1) & optimum.converged)
-    theta[near] = 0.0
-    theta = layout.canonical(theta)
+    near = layout.boundary & (np.abs(state.theta) < NEAR)
+    tried = layout.canonical(np.where(near, 0.0, state.theta))
+    _replace(layout, gram, state, tried)
+    _replace(layout, gram, state, layout.canonical(state.theta))
+    return state
+
+
+def _replace(layout: Layout, gram: Gram, state: State, theta: np.ndarray) -> None:
+    """Optimise on from ``theta`` where it differs, and keep what is no worse."""
+    rows = np.flatnonzero((theta != state.theta).any(axis=1) & state.done)
     if not len(rows):
-        return optimum._replace(theta=layout.canonical(optimum.theta))
-    again = minimise(layout, jax.tree.map(lambda a: a[rows], gram), theta[rows])
-    better = again.converged & (again.value <= optimum.value[rows] + NO_WORSE)
-    out = jax.tree.map(np.copy, optimum)
-    for target, source in zip(out, again._replace(iterations=again.iterations), strict=True):
-        target[rows[better]] = source[better]
-    out.iterations[rows] = optimum.iterations[rows] + again.iterations
-    return out._replace(theta=layout.canonical(out.theta))
+        return
+    again = minimise(layout, take(gram, rows), theta[rows])
+    better = again.done & (again.value <= state.value[rows] + NO_WORSE)
+    again.iterations[:] += state.iterations[rows]
+    jax.tree.map(lambda old, new: old.__setitem__(rows[better], new[better]), state, again)
 
 
 def singular(layout: Layout, theta: np.ndarray) -> np.ndarray:

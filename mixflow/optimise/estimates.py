@@ -11,6 +11,7 @@ from mixflow.design.gram import GramArrays
 from mixflow.design.observed import Observed
 from mixflow.likelihood.exact import Gram
 from mixflow.optimise import mapped
+from mixflow.optimise.newton import State
 from mixflow.optimise.prepare import Prepared
 
 CURVATURE = 1e-8
@@ -38,14 +39,15 @@ def estimates(
     gram: Gram,
     arrays: GramArrays,
     observed: Observed,
-    theta: np.ndarray,
+    state: State,
     modes: bool,
 ) -> Estimates:
-    """Everything a `Fit` holds, at the optimum theta (n, q) of the scaled columns."""
+    """Everything a `Fit` holds, at the optimum of the scaled columns that ``state`` describes."""
+    theta, scale, dof = state.theta, arrays.scale, gram.dof
     summary = mapped.summaries(prepared.layout, gram, theta)
-    scale = arrays.scale
     back, null = _back(design, observed)
-    sigma = summary.sigma * scale
+    unit_sigma = np.sqrt(summary.pieces.rss / dof)
+    sigma = unit_sigma * scale
     cov = back @ summary.cov @ np.swapaxes(back, 1, 2)
     by_theta = np.einsum("nia,nqab,njb->nqij", back, summary.cov_deriv, back)
     by_theta *= (sigma**2)[:, None, None, None] * prepared.theta_scale[:, None, None]
@@ -53,8 +55,13 @@ def estimates(
     gamma = summary.gamma * scale[:, None]
     solution = np.einsum("nia,na->ni", back, gamma) + arrays.shift @ np.linalg.inv(design.R).T
     units = np.concatenate([1 / prepared.theta_scale * np.ones_like(theta), scale[:, None]], axis=1)
-    par_cov = 2 * _inverse(summary.information) * units[:, :, None] * units[:, None, :]
-    found = mapped.modes(prepared.layout, gram, theta) if modes and prepared.layout.groups else None
+    par_cov = (
+        2
+        * _inverse(_information(dof, unit_sigma, summary.pieces.rss, state))
+        * units[:, :, None]
+        * units[:, None, :]
+    )
+    objective = summary.pieces.logdet + dof * (1 + np.log(2 * np.pi * unit_sigma**2))
     return Estimates(
         solution,
         cov * (sigma**2)[:, None, None],
@@ -63,9 +70,9 @@ def estimates(
         null,
         theta / prepared.theta_scale,
         sigma,
-        -0.5 * (summary.objective + arrays.constant),
-        _modes(prepared, found.mode, scale) if found else {},
-        _modes(prepared, found.sd, sigma) if found else {},
+        -0.5 * (objective + arrays.constant),
+        _modes(prepared, summary.modes.mode, scale) if modes else {},
+        _modes(prepared, summary.modes.sd, sigma) if modes else {},
     )
 
 
@@ -81,6 +88,17 @@ def _back(design: Design, observed: Observed) -> tuple[np.ndarray, np.ndarray]:
         back[i, :, : observed.rank[i]] = inverse @ keep
         null[i] = inverse @ (np.eye(p) - keep @ keep.T) @ design.R
     return back, null
+
+
+def _information(dof: np.ndarray, sigma: np.ndarray, rss: np.ndarray, state: State) -> np.ndarray:
+    """Hessian (n, q + 1, q + 1) by (theta, sigma) of D = logdet + rss / sigma^2 + 2 dof log sigma."""
+    _, slope, curve = state.pieces
+    n, q = state.theta.shape
+    out = np.empty((n, q + 1, q + 1))
+    out[:, :q, :q] = curve.logdet + curve.rss / sigma[:, None, None] ** 2
+    out[:, :q, q] = out[:, q, :q] = -2 * slope.rss / sigma[:, None] ** 3
+    out[:, q, q] = 6 * rss / sigma**4 - 2 * dof / sigma**2
+    return out
 
 
 def _inverse(information: np.ndarray) -> np.ndarray:

@@ -9,14 +9,14 @@ import numpy as np
 
 from mixflow.backend import jax
 from mixflow.design import Design
-from mixflow.design.gram import GramArrays
 from mixflow.design.observed import Observed, observe
 from mixflow.likelihood.exact import Gram
-from mixflow.model import Fit
+from mixflow.model import Fit, Layout
 from mixflow.optimise import mapped
 from mixflow.optimise.boundary import settle, singular
 from mixflow.optimise.components import Components, components
 from mixflow.optimise.estimates import Estimates, estimates
+from mixflow.optimise.newton import State, fresh
 from mixflow.optimise.prepare import Prepared, prepare
 from mixflow.optimise.screen import screen
 from mixflow.status import Status
@@ -86,28 +86,24 @@ def _fit_chunk(
         seen = _take(observed, run)
         arrays = prepared.builder.build(values[run], seen)
         gram = Gram(arrays.blocks, arrays.border, arrays.corner, arrays.dof)
-        theta, iterations, ending = _optimise(prepared, gram, arrays)
-        found = estimates(design, prepared, gram, arrays, seen, theta, modes)
-        _fill(out, run, found, components(prepared), prepared, iterations, ending)
+        state, ending = _optimise(prepared.layout, gram, arrays.flat)
+        found = estimates(design, prepared, gram, arrays, seen, state, modes)
+        _fill(out, run, found, components(prepared), state.iterations, ending)
     return out
 
 
-def _optimise(
-    prepared: Prepared, gram: Gram, arrays: GramArrays
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """theta (n, q), iterations (n,) and how each feature ended (n,)."""
-    layout, n = prepared.layout, len(gram.dof)
+def _optimise(layout: Layout, gram: Gram, flat: np.ndarray) -> tuple[State, np.ndarray]:
+    """Where the optimisation of each feature ended, and how (n,)."""
+    n = len(gram.dof)
     ending = np.full(n, Status.OK, dtype=np.int8)
-    if layout.n_theta == 0:
-        theta, iterations = np.zeros((n, 0)), np.zeros(n, dtype=np.int32)
-    else:
-        optimum = settle(layout, gram, mapped.minimise(layout, gram, np.tile(layout.start, (n, 1))))
-        theta, iterations = optimum.theta, optimum.iterations
-        ending[singular(layout, theta)] = Status.SINGULAR
-        ending[~optimum.converged] = Status.NO_CONVERGENCE
-        ending[~np.isfinite(optimum.value)] = Status.NOT_FINITE
-    ending[arrays.flat] = Status.NO_VARIATION
-    return theta, iterations, ending
+    state = fresh(layout, np.tile(layout.start, (n, 1)))
+    if layout.n_theta:
+        state = settle(layout, gram, mapped.minimise(layout, gram, state.theta))
+        ending[singular(layout, state.theta)] = Status.SINGULAR
+        ending[~state.done] = Status.NO_CONVERGENCE
+        ending[~np.isfinite(state.value)] = Status.NOT_FINITE
+    ending[flat] = Status.NO_VARIATION
+    return state, ending
 
 
 def _fill(
@@ -115,7 +111,6 @@ def _fill(
     run: np.ndarray,
     found: Estimates,
     parts: Components,
-    prepared: Prepared,
     iterations: np.ndarray,
     ending: np.ndarray,
 ) -> None:

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import numpy as np
 
 from mixflow.backend import jax
 from mixflow.likelihood.exact import Gram
-from mixflow.likelihood.summary import conditional_modes, summarise
+from mixflow.likelihood.summary import Summary, summarise
 from mixflow.model.layout import Layout
-from mixflow.optimise.newton import State, begin, iterate
+from mixflow.optimise.newton import State, fresh, iterate
+
+Tree = TypeVar("Tree")
 
 BLOCK_FLOATS = 2**18
 """Numbers in the Gram of a block: keeps an iteration's working set near the processor's cache."""
@@ -34,57 +36,36 @@ def block_size(layout: Layout) -> int:
     return int(min(512, 2 ** int(np.log2(fit))))
 
 
-class Optimum(NamedTuple):
-    """Where each feature's optimisation ended. Arrays (N, ...)."""
+def minimise(layout: Layout, gram: Gram, start: np.ndarray) -> State:
+    """Iterate all features (start (N, q)) to convergence; finished ones leave their block (compaction).
 
-    theta: np.ndarray
-    value: np.ndarray
-    gradient: np.ndarray
-    hessian: np.ndarray
-    iterations: np.ndarray
-    converged: np.ndarray
-
-
-def minimise(layout: Layout, gram: Gram, start: np.ndarray) -> Optimum:
-    """Iterate all features to convergence; finished ones leave their block (compaction)."""
-    n = len(start)
-    state = _mapped(begin, layout, gram, start)
-    active = np.flatnonzero(~state.done)
-    while len(active) and state.iterations[active].min() < MAX_ITERATIONS:
-        part = jax.tree.map(lambda a: a[active], state)
-        new = _mapped(_advance, layout, jax.tree.map(lambda a: a[active], gram), part)
-        for target, source in zip(state, new, strict=True):
-            target[active] = source
+    ``done`` marks those that converged, with a finite ``value``.
+    """
+    state = fresh(layout, start)
+    active = np.arange(len(start))
+    while len(active) and state.iterations[active[0]] < MAX_ITERATIONS:
+        new = _mapped(_advance, layout, take(gram, active), take(state, active))
+        jax.tree.map(lambda target, source, rows=active: _put(target, rows, source), state, new)
         active = active[~new.done]
-    converged = np.ones(n, dtype=bool)
-    converged[active] = False
-    return Optimum(
-        state.theta,
-        state.value,
-        state.gradient,
-        state.hessian,
-        state.iterations,
-        converged & np.isfinite(state.value),
-    )
+    return state
+
+
+def take(tree: Tree, rows: np.ndarray) -> Tree:
+    """Some features of a tree of arrays."""
+    return jax.tree.map(lambda a: a[rows], tree)
+
+
+def _put(target: np.ndarray, rows: np.ndarray, source: np.ndarray) -> None:
+    target[rows] = source
 
 
 def _advance(layout: Layout, gram: Gram, state: State) -> State:
     return jax.lax.fori_loop(0, STEPS, lambda _, s: iterate(layout, gram, s), state)
 
 
-def at(layout: Layout, gram: Gram, theta: np.ndarray) -> State:
-    """Objective, gradient and Hessian of every feature at its theta."""
-    return _mapped(begin, layout, gram, theta)
-
-
-def summaries(layout: Layout, gram: Gram, theta: np.ndarray) -> Any:
+def summaries(layout: Layout, gram: Gram, theta: np.ndarray) -> Summary:
     """`summarise` for every feature."""
     return _mapped(summarise, layout, gram, theta)
-
-
-def modes(layout: Layout, gram: Gram, theta: np.ndarray) -> Any:
-    """`conditional_modes` for every feature."""
-    return _mapped(conditional_modes, layout, gram, theta)
 
 
 @lru_cache(maxsize=64)

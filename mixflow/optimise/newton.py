@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from mixflow.backend import jax, jnp
-from mixflow.likelihood.exact import Gram, pieces
+from mixflow.likelihood.exact import Gram, Pieces, pieces
 from mixflow.likelihood.taylor import expand, profile
 from mixflow.linalg.ldl import ldl, solve_unit_lower, solve_unit_upper
 from mixflow.model.layout import Layout
@@ -22,32 +24,29 @@ DECREMENT = 1e-10
 
 
 class State(NamedTuple):
-    """Where one feature stands."""
+    """Where one feature stands; ``pieces`` of the likelihood with their first and second derivatives."""
 
     theta: jax.Array
     value: jax.Array
-    gradient: jax.Array
-    hessian: jax.Array
+    pieces: tuple[Pieces, Pieces, Pieces]
     damping: jax.Array
     iterations: jax.Array
     done: jax.Array
 
 
-def evaluate(layout: Layout, gram: Gram, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Objective, gradient and Hessian at theta; +inf where it cannot be computed."""
-    value, gradient, hessian = profile(gram.dof, *expand(lambda t: pieces(layout, gram, t), theta))
-    fine = jnp.isfinite(value) & jnp.isfinite(gradient).all() & jnp.isfinite(hessian).all()
-    return jnp.where(fine, value, jnp.inf), gradient, hessian
-
-
-def begin(layout: Layout, gram: Gram, theta: jax.Array) -> State:
-    """The state at a starting point."""
-    value, gradient, hessian = evaluate(layout, gram, theta)
-    zero = jnp.zeros((), dtype=jnp.int32)
-    state = State(theta, value, gradient, hessian, jnp.zeros(()), zero, ~jnp.isfinite(value))
-    move = _move(layout, state)
-    there = move.newton & ~move.kicked & (move.decrement < DECREMENT**2)
-    return state._replace(done=state.done | there)
+def fresh(layout: Layout, theta: np.ndarray) -> State:
+    """States (N, ...) that know nothing but their starts (N, q): the first iteration evaluates there."""
+    n, q = theta.shape
+    ones, slopes, curves = np.ones(n), np.zeros((n, q)), np.tile(np.eye(q), (n, 1, 1))
+    pieces = tuple(Pieces(a, a.copy()) for a in (ones, slopes, curves))
+    return State(
+        theta.copy(),
+        np.full(n, np.inf),
+        pieces,  # pyright: ignore[reportArgumentType]
+        np.zeros(n),
+        np.zeros(n, dtype=np.int32),
+        np.zeros(n, dtype=bool),
+    )
 
 
 class Move(NamedTuple):
@@ -62,42 +61,53 @@ class Move(NamedTuple):
 
 def iterate(layout: Layout, gram: Gram, state: State) -> State:
     """One step, accepted or not; a finished feature stays as it is."""
-    move = _move(layout, state)
-    trial = state.theta + move.step
-    value, gradient, hessian = evaluate(layout, gram, trial)
-    predicted = -(state.gradient @ move.step + 0.5 * move.step @ state.hessian @ move.step)
-    noise = 1e-12 * (1.0 + jnp.abs(state.value))
+    started = jnp.isfinite(state.value)
+    _, gradient, hessian = profile(gram.dof, *state.pieces)
+    move = _move(layout, state.theta, gradient, hessian, state.damping)
+    step = jnp.where(started, move.step, 0.0)
+    trial = state.theta + step
+    found = expand(lambda t: pieces(layout, gram, t), trial)
+    value = _value(gram, found)
+    predicted = -(gradient @ step + 0.5 * step @ hessian @ step)
+    noise = 1e-12 * (1.0 + jnp.abs(jnp.where(started, state.value, 0.0)))
     wanted = jnp.where(move.jumped | move.kicked, 0.0, 1e-4 * predicted)
-    accepted = value <= state.value - wanted + noise
-    finished = accepted & move.newton & ~move.kicked & ~move.jumped & (move.decrement < DECREMENT)
-    scale = 1e-3 * (1.0 + jnp.abs(jnp.diagonal(state.hessian)).max())
+    accepted = jnp.isfinite(value) & (~started | (value <= state.value - wanted + noise))
+    finished = accepted & started & move.newton & ~move.kicked & ~move.jumped & (move.decrement < DECREMENT)
+    scale = 1e-3 * (1.0 + jnp.abs(jnp.diagonal(hessian)).max())
     eased = jnp.where(state.damping <= scale, 0.0, state.damping / 10.0)
     damping = jnp.where(accepted, eased, jnp.maximum(10.0 * state.damping, scale))
-    moved = State(trial, value, gradient, hessian, damping, state.iterations + 1, finished)
-    stayed = state._replace(damping=damping, iterations=state.iterations + 1)
+    lost = ~started & ~jnp.isfinite(value)
+    moved = State(trial, value, found, damping, state.iterations + 1, finished)
+    stayed = state._replace(damping=damping, iterations=state.iterations + 1, done=lost)
     new = jax.tree.map(lambda a, b: jnp.where(accepted, a, b), moved, stayed)
     return jax.tree.map(lambda a, b: jnp.where(state.done, a, b), state, new)
 
 
-def _move(layout: Layout, state: State) -> Move:
+def _value(gram: Gram, found: tuple[Pieces, Pieces, Pieces]) -> jax.Array:
+    """The objective; +inf where it or a derivative cannot be computed."""
+    value, gradient, hessian = profile(gram.dof, *found)
+    fine = jnp.isfinite(value) & jnp.isfinite(gradient).all() & jnp.isfinite(hessian).all()
+    return jnp.where(fine, value, jnp.inf)
+
+
+def _move(layout: Layout, theta: jax.Array, g: jax.Array, h: jax.Array, damping: jax.Array) -> Move:
     """The next step: Newton's, damped or shifted where need be; a jump to zero; a kick off a maximum."""
-    theta, g, h = state.theta, state.gradient, state.hessian
     q, diagonal = layout.n_theta, jnp.diagonal(h)
     scale = 1.0 + jnp.abs(diagonal).max()
-    definite = (ldl(h + state.damping * jnp.eye(q))[1] > 1e-10 * scale).all()
+    definite = (ldl(h + damping * jnp.eye(q))[1] > 1e-10 * scale).all()
     lowest = (diagonal - (jnp.abs(h).sum(axis=1) - jnp.abs(diagonal))).min()
-    shift = jnp.where(definite, state.damping, jnp.maximum(state.damping, 1e-4 * scale - lowest))
+    shift = jnp.where(definite, damping, jnp.maximum(damping, 1e-4 * scale - lowest))
     step = -_solve(h + shift * jnp.eye(q), g)
     step = step * jnp.minimum(1.0, (1.0 + jnp.abs(theta).max()) / jnp.maximum(jnp.abs(step).max(), 1e-300))
     decrement = -0.5 * g @ step
     pull = g * theta
     crosses = (pull > 0) & (diagonal * theta**2 <= 3.0 * pull) & (jnp.abs(theta) < 1.0)
-    jump = jnp.asarray(layout.even) & crosses & (state.damping == 0.0)
+    jump = jnp.asarray(layout.even) & crosses & (damping == 0.0)
     flat = jnp.abs(g).max() < 1e-6
     kicked = flat & (diagonal.min() < -1e-5)
-    kick = jnp.where(diagonal == diagonal.min(), 0.1 / (1.0 + state.damping), 0.0)
+    kick = jnp.where(diagonal == diagonal.min(), 0.1 / (1.0 + damping), 0.0)
     step = jnp.where(kicked, kick, jnp.where(jump, -theta, step))
-    undamped = (state.damping == 0.0) & definite
+    undamped = (damping == 0.0) & definite
     return Move(step, decrement, undamped | flat, jump.any() & ~kicked, kicked)
 
 
