@@ -51,7 +51,7 @@ def run(study: Study, model: str, shard: str, data: Path, batch: Path | None, ou
         task.plan.formula,
         reml=task.plan.reml,
         feature_ids=task.feature_ids[part],
-        progress=LOGGER.info,
+        progress=lambda done, total: LOGGER.info("%d of %d features", done, total),
     )
     group = fits.to_dataset(fit)
     steps = record.group(study, f"fit {model} {shard}", clock, [data], task.steps)

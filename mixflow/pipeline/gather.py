@@ -15,6 +15,7 @@ from mixflow.design import Design, build
 from mixflow.inference import contrasts as contrasts_module
 from mixflow.inference import tests as tests_module
 from mixflow.inference.contrasts import Contrast
+from mixflow.model.fit import Fit
 from mixflow.pipeline import facts, record, shards
 from mixflow.pipeline.fit import Task, load_task
 from mixflow.store import fits, provenance, zarr_io
@@ -27,7 +28,7 @@ LOGGER = logging.getLogger(__name__)
 def run(
     study: Study, model: str, parts: Sequence[Path], data: Path, out: Path, batch: Path | None = None
 ) -> str:
-    """Check that the shards ``parts`` are complete, test the contrasts of ``model``, write the store ``out``."""
+    """Check that the shards ``parts`` are complete, test the contrasts of ``model``, write ``out``."""
     clock = provenance.Clock()
     task = load_task(study, model, data, batch)
     group, trees = shards.join(model, parts, task.feature_ids)
@@ -53,28 +54,55 @@ def tested(study: Study, task: Task, group: xr.Dataset) -> xr.Dataset:
         observed=~np.isnan(task.values[:, design.rows]),
         min_values=task.plan.min_values,
     )
-    return to_dataset(found, asked, fit, attributes(study, task, asked, design))
+    return to_dataset(found, asked, fit).assign_attrs(attributes(study, task, asked, design))
+
+
+def to_dataset(found: dict[str, np.ndarray], asked: Sequence[Contrast], fit: Fit) -> xr.Dataset:
+    """Arrays of `mixflow.inference.tests` with their labels; dims as declared in the schema."""
+    dims = {"matrix": ("contrast", "coef")}
+    variables = {
+        name: (dims.get(name, ("feature", "omnibus" if name.startswith("f_") else "contrast")), array)
+        for name, array in found.items()
+    }
+    joint = [c.name for c in asked if c.kind == "F"]
+    coords = {
+        "feature": fit.feature_ids,
+        "coef": fit.coef_names,
+        "contrast": [c.name for c in asked if c.kind == "t"],
+        **({"omnibus": joint} if joint else {}),
+    }
+    return xr.Dataset(
+        variables,
+        coords={
+            dim: (dim, np.array([str(label) for label in labels], dtype=object))
+            for dim, labels in coords.items()
+        },
+    )
 
 
 def attributes(study: Study, task: Task, asked: Sequence[Contrast], design: Design) -> dict[str, Any]:
     """Attributes of the group `tests/<model>` (docs/ARCHITECTURE.md)."""
     references = {v.name: v.levels[0] for v in design.variables if v.kind == "factor"}
-    told = [
-        {
-            "name": contrast.name,
-            "text": contrast.text,
-            "factor": contrast.factor or "",
-            "levels": list(contrast.levels),
-            "reference": references.get(contrast.factor or "", ""),
-            "kind": contrast.kind,
-        }
-        for contrast in asked
-    ]
+
+    def told(kind: str) -> str:
+        return json.dumps([_told(contrast, references) for contrast in asked if contrast.kind == kind])
+
     return {
-        "contrasts": json.dumps(told),
+        "contrasts": told("t"),
+        "omnibus": told("F"),
         "adjust": task.plan.adjust,
         "alpha": study.report.alpha,
         "df_method": "Satterthwaite" if design.random else "residual",
+    }
+
+
+def _told(contrast: Contrast, references: dict[str, str]) -> dict[str, Any]:
+    return {
+        "name": contrast.name,
+        "text": contrast.text,
+        "factor": contrast.factor or "",
+        "levels": list(contrast.levels),
+        "reference": references.get(contrast.factor or "", ""),
     }
 
 

@@ -7,44 +7,93 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mixflow import resources
 from mixflow.errors import MixflowError, Problem
+from mixflow.pipeline.paths import Paths
+from mixflow.study import config as config_module
+from mixflow.study.config import Study
 
 OWNER = Path(".snakemake/mixflow-run.json")
 """Which process runs the workflow in this working folder: host, pid and when the process began."""
 LOCKS = Path(".snakemake/locks")
-CONFIG = Path("config/config.yaml")
+CONFIGS = (Path("config.yaml"), Path("config/config.yaml"))
+"""Where a config is looked for: as `mixflow init` writes it, then as Snakemake workflows have it."""
 
 
-def run(config: Path | None, cores: str, extra: Sequence[str], folder: Path | None = None) -> int:
-    """Run the workflow in ``folder`` (default: the working folder); the exit code of Snakemake.
+def find_config(config: Path | None, folder: Path = Path()) -> Path:
+    """The config given, else the folder's own; MixflowError where there is none."""
+    tried = [config] if config else list(CONFIGS)
+    for path in tried:
+        if (folder / path).is_file():
+            return path
+    names = " or ".join(map(str, tried))
+    remedy = "name it: mixflow run CONFIG; or write one from your files: mixflow init TABLE [SHEET]"
+    raise MixflowError(Problem(f"there is no config {names}", file=str(tried[0]), remedy=remedy))
 
-    Raises MixflowError where there is no config, or another run holds the folder.
+
+def study(config: Path | None) -> Study:
+    """The study of the config given, else of the working folder."""
+    return config_module.load(find_config(config))
+
+
+def split(config: Path | None, words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """A first word that is a YAML file is the config; all other words are for Snakemake."""
+    if config is None and words and words[0].endswith((".yaml", ".yml")):
+        return Path(words[0]), list(words[1:])
+    return config, list(words)
+
+
+def run(config: Path | None, cores: str, extra: Sequence[str], tell: Callable[[str], None]) -> int:
+    """Run the workflow in the working folder; the exit code of Snakemake.
+
+    Without ``extra`` words Snakemake is quiet but for errors, and ``tell`` gets where the report is.
+    Raises MixflowError where there is no config, it is wrong, or another run holds the folder.
     """
-    place = folder or Path.cwd()
-    chosen = _config(config, place)
-    words = command(chosen, cores, extra)
-    release_stale_lock(place, words)
-    process = subprocess.Popen(words, cwd=place, env={**os.environ, "PYTHONUNBUFFERED": "1"})
-    owner = place / OWNER
-    owner.parent.mkdir(exist_ok=True)
-    owner.write_text(json.dumps(_identity(process.pid)), encoding="utf-8")
-    code = _wait(process)
-    owner.unlink(missing_ok=True)
+    began, path = time.perf_counter(), find_config(config)
+    paths = Paths(config_module.load(path).name)
+    page = paths.report
+    before = _changed(page)
+    words = command(path, cores, extra)
+    if release_stale_lock(Path.cwd(), words):
+        tell("A killed run had left a lock: it is removed, and the run goes on where that one stopped.")
+    code = _call(words)
+    seconds = f"{time.perf_counter() - began:.0f} s"
+    if code == 0 and _changed(page) != before:
+        tell(f"Report: {page} ({seconds})")
+    elif code == 0 and before and not extra:
+        tell(f"Nothing to do, all is up to date: {page} ({seconds})")
+    elif code:
+        tell(f"Stopped. What each step did stands in {paths.logs}; run again to go on from here.")
     return code
 
 
-def command(config: Path | None, cores: str, extra: Sequence[str]) -> list[str]:
-    """The Snakemake command line."""
+def _call(words: Sequence[str]) -> int:
+    """Run Snakemake, with a note on which process holds the folder while it goes."""
+    process = subprocess.Popen(words, env={**os.environ, "MIXFLOW_COMMAND": "mixflow run"})
+    OWNER.parent.mkdir(exist_ok=True)
+    OWNER.write_text(json.dumps(_identity(process.pid)), encoding="utf-8")
+    code = _wait(process)
+    OWNER.unlink(missing_ok=True)
+    return code
+
+
+def _changed(path: Path) -> int:
+    """When a file was last written; 0 where it is not there."""
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+def command(config: Path, cores: str, extra: Sequence[str]) -> list[str]:
+    """The Snakemake command line; quiet where the user gave no words of their own."""
     root = resources.root()
     words = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--cores", cores]
-    words += ["--rerun-incomplete"]
-    words += ["--profile", str(root / "config" / "profiles" / "default")] if not _names_profile(extra) else []
-    words += list(extra)
-    return words + (["--configfile", str(config)] if config else [])
+    words += ["--rerun-incomplete", "--configfile", str(config)]
+    if not any(word.split("=")[0] == "--profile" for word in extra):
+        words += ["--profile", str(root / "config" / "profiles" / "default")]
+    return [*words, *extra] if extra else [*words, "--quiet", "all"]
 
 
 def release_stale_lock(folder: Path, words: Sequence[str]) -> bool:
@@ -63,19 +112,6 @@ def release_stale_lock(folder: Path, words: Sequence[str]) -> bool:
     if done.returncode:
         raise MixflowError(Problem(f"the lock of a killed run cannot be removed: {done.stderr.strip()}"))
     return True
-
-
-def _config(config: Path | None, folder: Path) -> Path | None:
-    """The config given, or None where the folder's own config/config.yaml is meant."""
-    chosen = config or CONFIG
-    if not (folder / chosen).is_file():
-        remedy = "name it with --configfile, or write one: mixflow init TABLE [SHEET]"
-        raise MixflowError(Problem("there is no such config file", file=str(chosen), remedy=remedy))
-    return config
-
-
-def _names_profile(extra: Sequence[str]) -> bool:
-    return any(word.split("=")[0] in ("--profile", "--workflow-profile") for word in extra)
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:

@@ -112,19 +112,19 @@ def chunks(dims: tuple[Any, ...], shape: tuple[int, ...], itemsize: int) -> tupl
 
 def _plain(dataset: xr.Dataset) -> xr.Dataset:
     """Drop what an earlier file left on variables (chunks, codecs), and write text as text even if empty."""
-    return _text_as(np.dtypes.StringDType(), dataset.drop_encoding(), indexes=True)
+    return _text_as(np.dtypes.StringDType(), dataset.drop_encoding())
 
 
 def _text_as_objects(dataset: xr.Dataset) -> xr.Dataset:
     """Text as numpy objects in memory: pandas and numpy treat StringDType and fixed-width text unevenly."""
-    return _text_as(np.dtype(object), dataset, indexes=False)
+    return _text_as(np.dtype(object), dataset)
 
 
-def _text_as(dtype: Any, dataset: xr.Dataset, indexes: bool) -> xr.Dataset:
+def _text_as(dtype: Any, dataset: xr.Dataset) -> xr.Dataset:
     text = {
         name: (variable.dims, np.asarray(variable.values.astype(dtype)), variable.attrs)
         for name, variable in dataset.variables.items()
-        if variable.dtype.kind in "OTU" and (indexes or name not in dataset.indexes)
+        if variable.dtype.kind in "OTU"
     }
     return dataset.assign({k: v for k, v in text.items() if k in dataset.data_vars}).assign_coords(
         {k: v for k, v in text.items() if k in dataset.coords}

@@ -42,8 +42,8 @@ rule gather:
 
 rule assemble:
     input:
-        data=rules.preprocess.output,
-        batch=rules.batch.output,
+        data=rules.preprocess.output[0],
+        batch=rules.batch.output[0],
         models=STUDY.models(),
     output:
         directory(PATHS.store),

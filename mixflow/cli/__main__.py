@@ -1,0 +1,5 @@
+"""`python -m mixflow.cli`."""
+
+from mixflow.cli import main
+
+main()
