@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ def shared_data() -> Path:
     """The folder of real tables beside the project; tests that need it skip where it is absent."""
     folder = (ROOT / "../shared/data").resolve()
     if not folder.is_dir():
-        pytest.skip("../shared/data is not here: this test reads real tables that are not part of the project")
+        pytest.skip(
+            "../shared/data is not here: this test reads real tables that are not part of the project"
+        )
     return folder
 
 
@@ -22,3 +25,15 @@ def shared_data() -> Path:
 def reference() -> Path:
     """The folder of values computed by R (scripts and versions stand beside them)."""
     return ROOT / "tests" / "reference"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why tests were skipped, once for each reason."""
+    reasons = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason}")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
