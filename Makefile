@@ -38,7 +38,7 @@ $(VENV)/.package: $(VENV)/.locked pyproject.toml
 	@touch $@
 
 demo: env ## run mixflow on the embedded study and say where its report is
-	@$(BIN)/mixflow run --cores $(CORES)
+	@$(BIN)/mixflow run config/config.yaml --cores $(CORES)
 
 test: env ## run all tests (PYTEST_ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile $(PYTEST_ARGS)
