@@ -204,15 +204,25 @@ def attempt(path: str | os.PathLike[str]) -> tuple[Study | None, list[Problem]]:
     values = schema.convert(file)
     broken = schema.problems(values, file)
     found = [*rules.comment_traps(file), *(problem for _, problem in broken)]
-    for keys, _ in broken:
-        schema.without(file.values, keys)
-    values = schema.convert(file)
-    if broken and schema.problems(values, file):
+    for depth in (0, 1):  # first the keys that are wrong, then those in which a needed key is missing
+        for keys, _ in broken:
+            schema.without(file.values, keys[: len(keys) - depth])
+        values = schema.convert(file) if broken else values
+        broken = schema.problems(values, file) if broken else []
+    if broken:
         return None, found
     study = _study(values, Path(path), file)
-    told = tuple(problem.column or "" for problem in found)
-    found += [p for p in rules.check(study) if not any(p.column and key.startswith(p.column) for key in told)]
+    found += [p for p in rules.check(study) if not _follows(p, [str(problem.column) for problem in found])]
     return study, sorted(found, key=lambda problem: problem.row or 0)
+
+
+def _follows(problem: Problem, told: list[str]) -> bool:
+    """Whether a problem may only come of a key that was left out: at it, above it, or beside it deep inside."""
+    column = problem.column or ""
+    return any(
+        key.startswith(column) or (key.count(".") > 1 and column.startswith(key.rpartition(".")[0]))
+        for key in told
+    )
 
 
 def _study(raw: dict[str, Any], path: Path, file: yamlfile.YamlFile) -> Study:

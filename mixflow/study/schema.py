@@ -125,6 +125,8 @@ def problems(values: Any, file: YamlFile) -> list[tuple[Path_, Problem]]:
 
 def without(values: Any, path: Path_) -> None:
     """Remove what stands at `path` (a list item: the whole list), in place."""
+    if not path:
+        return
     for key in path[:-1]:
         if not isinstance(values.get(key), dict):
             values.pop(key, None)
@@ -183,12 +185,13 @@ class _Translator:
 
 
 def part_at(root: Schema, path: Any) -> Schema:
-    """The schema that governs the value at `path` (list items and alternatives looked through)."""
+    """The schema that governs the value at `path`, with the nearest description above where it has none."""
     part = root
     for key in path:
         kind = "array" if isinstance(key, int) else "object"
         branch = next((b for b in branches(part) if b.get("type") == kind), part)
-        part = resolve(branch.get("items", {})) if kind == "array" else child(branch, str(key))
+        inner = resolve(branch.get("items", {})) if kind == "array" else child(branch, str(key))
+        part = {"description": part.get("description", ""), **inner}
     return part
 
 

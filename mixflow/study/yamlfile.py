@@ -79,8 +79,8 @@ def _decode(path: Path) -> str:
 
 def _syntax_problem(path: Path, text: str, error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
-    row = mark.line + 1 if mark else None
-    what = getattr(error, "problem", None) or str(error)
+    row = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
+    what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     lines = text.splitlines()
     value = lines[row - 1].strip("\r\n") if row and row <= len(lines) else None
     return Problem(
@@ -93,6 +93,8 @@ def _syntax_remedy(what: str) -> str:
         return "indent with spaces, never with tabs"
     if "escape" in what:
         return "write regular expressions between single quotes: '\\d+'"
+    if "special characters" in what:
+        return "a control character stands in this line: remove it"
     if "found character" in what and "cannot start" in what:
         return "put the value between quotes"
     if "mapping values are not allowed" in what:

@@ -3,16 +3,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mixflow import resources
 from mixflow.errors import MixflowError
-from mixflow.study.config import load
+from mixflow.study import yamlfile
+from mixflow.study.config import attempt, load
 from mixflow.study.schema import resolve, schema
-from mixflow.study.write import commented
+from mixflow.study.write import commented, flow
 
 EMBEDDED = resources.root() / "config" / "config.yaml"
 
@@ -412,7 +416,7 @@ HOSTILE = {
         17,
         "models.main.contrasts.effect.arm",
         ["a", "b", "c"],
-        "",
+        "[first, second]",
     ),
     "contrast in unknown words": (
         "[drug, placebo]}",
@@ -421,6 +425,15 @@ HOSTILE = {
         "models.main.contrasts.effect.arm",
         "everything",
         "all pairs, versus reference, omnibus",
+    ),
+    "mapping for a name": ("files: data.csv", "files: {a: b}", 3, "data.files", {"a": "b"}, "The data file"),
+    "list in a list": (
+        "levels: [p, d]",
+        "levels: [p, [d]]",
+        9,
+        "samples.columns.arm.levels[1]",
+        ["d"],
+        "Levels in the order wanted",
     ),
     "null formula": (
         'formula: "~ arm"',
@@ -444,6 +457,7 @@ SYNTAX = {
     "escape": ('"~ arm"', r'"\d"', 19, "single quotes"),
     "colon": ("study: small", "study: small: er", 1, "between quotes"),
     "two documents": ("batch:", "---\nbatch:", 11, "remove the line"),
+    "control character": ("study: small", "study: small\ntitle: a\x07b", 2, "remove it"),
     "open bracket": ("[site]", "[site", 13, "brackets"),
 }
 
@@ -486,6 +500,27 @@ def test_everything_at_once(files):
         load(files.config)
     found = {(p.row, p.column) for p in caught.value.problems}
     assert found == {(4, "data.scale"), (9, "samples.columns.arm.reference"), (19, "models.plain.titel")}
+
+
+def test_a_column_without_type_does_not_hide_the_rest(files):
+    files.edit("age: {type: number}", "age: {unit: years}")
+    study, found = attempt(files.config)
+    assert study is not None and [p.column for p in found] == ["samples.columns.age.type"]
+    assert "age" not in study.samples.columns
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["C", "Z"])),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab: #-", max_size=5), inner),
+        max_leaves=6,
+    )
+)
+def test_what_is_written_reads_back(value):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.yaml"
+        path.write_text(f"key: {flow(value)}\n", encoding="utf-8")
+        assert yamlfile.read(path).values == {"key": value}
 
 
 def test_byte_order_mark_is_no_trouble(files):

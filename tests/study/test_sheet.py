@@ -298,3 +298,16 @@ def test_ids_that_become_equal(files):
         joined(files, ["S0_a", "S0_b"])
     (found,) = caught.value.problems
     assert (found.column, found.value) == ("samples.id_map", "S0") and "'S0_a' and 'S0_b'" in found.message
+
+
+def test_reference_that_no_sample_has(files):
+    files.edit("    age:", "    site: {type: factor, reference: Kil}\n    age:")
+    (found,) = refused(files)
+    assert (found.file, found.column, found.value) == (str(files.sheet), "site", "Kil")
+    assert "did you mean `Kiel`" in found.remedy
+
+
+def test_many_unknown_levels(files):
+    for i in range(7):
+        files.cell(i + 2, "arm", f"x{i}")
+    assert [(p.row, p.value) for p in refused(files)] == [(i + 2, f"x{i}") for i in range(5)]
