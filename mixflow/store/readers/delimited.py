@@ -103,10 +103,9 @@ def row_numbers(path: Path, lines: list[str], shape: Shape) -> tuple[np.ndarray,
     quoted = shape.quoted
     if quoted:
         quoted_rows, quoted_widths = _quoted_widths(lines, shape)
-        if len(set(quoted_widths.tolist())) > 1 and len(set(widths.tolist())) == 1:
-            quoted = (
-                False  # stray quotes in a table that never quotes (MaxQuant): the plain reading is regular
-            )
+        plain_is_regular = len(set(widths.tolist())) == 1
+        if plain_is_regular and (len(set(quoted_widths.tolist())) > 1 or len(quoted_rows) < len(rows)):
+            quoted = False  # stray quotes in a table that never quotes (MaxQuant)
         else:
             rows, widths = quoted_rows, quoted_widths
     if rows.size == 0:
