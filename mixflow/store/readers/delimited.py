@@ -35,6 +35,8 @@ def find_shape(path: Path, lines: list[str], delimiter: str | None = None) -> Sh
     Leading ``#`` lines are comments, except a last one that has as many fields as the line below it
     (``#SampleID``, ``#OTU ID``): that one is the header.
     """
+    if lines[0].lower().startswith("sep=") and len(lines[0]) == 5:  # Excel's hint
+        delimiter, lines[0] = delimiter or lines[0][4], ""
     first = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
     if first is None:
         raise refuse(path, "the file holds no table", "Give a table with a header and at least one row.")

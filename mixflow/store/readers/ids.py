@@ -112,9 +112,10 @@ def check_dates(
     ``positions``: row of the frame of each name; None where the names are the header's.
     """
     problems = [
-        table.problem(
+        Problem(
             "the feature's name looks like a gene name that Excel turned into a date",
-            None if positions is None else int(positions[k]),
+            file=str(table.path),
+            row=table.header_row if positions is None else table.line(positions[k]),
             column=column or name,
             value=name,
             remedy=_DATE_REMEDY,

@@ -136,9 +136,10 @@ def _refuse_repeats(
     problems = []
     for position in repeated[:MAX_PROBLEMS].tolist():
         first = int(np.flatnonzero(pair == pair[position])[0])
+        feature, sample = feature_ids[int(i[position])], sample_ids[int(j[position])]
         problems.append(
             table.problem(
-                f"feature {feature_ids[i[position]]!r} in sample {sample_ids[j[position]]!r} has a value "
+                f"feature {feature!r} in sample {sample!r} has a value "
                 f"in row {table.line(first)} already ({repeated.size} such rows)",
                 position,
                 column=role["value"][0],
@@ -176,8 +177,8 @@ def _describe(
 
 def _varies(column: pd.Series, code: np.ndarray) -> int | None:
     """Position of the first row whose text differs from that of its group's first row, or None."""
-    first = np.unique(code, return_index=True)[1]
-    text = column.to_numpy(dtype=object)
+    first: np.ndarray = np.unique(code, return_index=True)[1]
+    text: np.ndarray = column.to_numpy(dtype=object)
     differs = np.flatnonzero(text != text[first][code])
     return int(differs[0]) if differs.size else None
 

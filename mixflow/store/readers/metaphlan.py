@@ -76,6 +76,7 @@ def _profile(table: Table, options: Mapping[str, Any]) -> RawTable:
         table.first_row,
         table.notes,
         table.rows[~described],
+        header_row=table.header_row,
     )
     ids = row_ids(body, [clade], "feature")
     kept, dropped = _at_rank(body, ids, options)

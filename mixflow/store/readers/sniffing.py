@@ -29,8 +29,22 @@ def look(path: Path) -> Head:
     return Head(path, columns, table.frame.head(HEAD_ROWS), table.header_short, start)
 
 
+LONG_REPORTS: dict[str, tuple[str, ...]] = {
+    "DIA-NN's long report": ("Run", "Precursor.Id", "Precursor.Normalised"),
+    "Spectronaut's long report": ("R.FileName", "PG.ProteinGroups"),
+}
+
+
 def refuse_unsupported(head: Head) -> None:
     """Refuse what mixflow knows and cannot use yet."""
+    for what, columns in LONG_REPORTS.items():
+        if head.has(*columns):
+            raise refuse(
+                head.path,
+                f"this is {what}, whose values are chosen by the user",
+                "Give its matrix, or set data.format to long and data.options.sample, feature and value.",
+                column=columns[-1],
+            )
     flat = {re.sub(r"[^a-z0-9]+", "", name.lower()) for name in head.columns}
     channels = [name for name in flat if re.fullmatch(r"abundance\d{3}[nc]?", name)]
     if channels and {"annotatedsequence", "spectrumfile"} & flat:

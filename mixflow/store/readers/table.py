@@ -23,7 +23,7 @@ class Table:
     ``frame``: all columns of dtype str, RangeIndex. ``first_row``: line (1-based) of its first row.
     ``rows``: line of each row; equal to ``first_row + i`` unless the file has blank lines or line breaks
     in quoted cells, so use `line` to name a place. ``header_short``: the header had one field less than
-    the body.
+    the body. ``header_row``: its line.
     """
 
     frame: pd.DataFrame
@@ -32,6 +32,7 @@ class Table:
     notes: list[str]
     rows: np.ndarray
     header_short: bool = False
+    header_row: int = 1
 
     def line(self, position: int) -> int:
         """The 1-based line of the file, as an editor shows it, of row ``position`` of the frame."""
@@ -112,7 +113,7 @@ def _finish(
     frame = frame if len(keep) == frame.shape[1] else frame[keep]
     frame = frame.set_axis(header, axis=1).reset_index(drop=True)
     first_row = int(rows[0]) if len(rows) else header_row + 1
-    return Table(frame, path, first_row, notes, rows, short)
+    return Table(frame, path, first_row, notes, rows, short, header_row)
 
 
 def _align(

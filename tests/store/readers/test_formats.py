@@ -85,6 +85,30 @@ def test_diann_run_names_contaminants_and_zeros(write: Write) -> None:
     assert raw.dropped == {"contaminant": ["Cont_P3", "contam_sp|P4|X;P5"]}
 
 
+def test_long_reports_are_not_taken_for_matrices(write: Write, refused: Callable) -> None:
+    path = write(
+        "File.Name\tRun\tProtein.Group\tGenes\tProtein.Names\tPrecursor.Id\tPrecursor.Normalised\tRT\n"
+        "C:\\r.raw\tr\tP1\tG\tN\tAAK2\t5\t1.5\n"
+    )
+    problem = refused(path)
+    assert problem.column == "Precursor.Normalised" and "DIA-NN's long report" in problem.message
+    assert problem.remedy is not None and "data.format to long" in problem.remedy
+    roles = {"sample": "Run", "feature": "Precursor.Id", "value": "Precursor.Normalised"}
+    assert readers.read([path], "long", roles).values.tolist() == [[5.0]]
+
+
+def test_otu_table_as_text(write: Write) -> None:
+    """`biom convert --to-tsv` writes a comment, a header that begins with # and the taxonomy last."""
+    path = write(
+        "# Constructed from biom file\n#OTU ID\ts1\ts2\ttaxonomy\n"
+        "o1\t1.0\t0.0\tk__B; g__Ba; s__\no2\t0.0\t2.0\tk__B; g__Ba; s__\n"
+    )
+    raw = readers.read([path])
+    assert raw.format == "wide" and raw.sample_ids == ("s1", "s2")
+    assert raw.features["name"].tolist() == ["Ba (o1)", "Ba (o2)"]
+    assert any("1 comment line" in note for note in raw.notes)
+
+
 def test_diann_runs_of_one_name(write: Write, refused: Callable) -> None:
     problem = refused(write(DIANN + "C:\\x\\run1.raw\tC:\\y\\run1.raw\nP1\tG\td\t1\t2\n"))
     assert (problem.column, problem.value) == ("C:\\y\\run1.raw", "run1")

@@ -56,7 +56,7 @@ REFUSED: dict[str, tuple[str | bytes, dict, int | None, str | None, object, str,
     "date and time": (
         "gene\ts1\n2002-03-01 00:00:00\t1\n", {}, 2, "gene", "2002-03-01 00:00:00", "date", "'keep'",
     ),
-    "date in the header": ("sample,A,1-Dec\nx,1,2\ny,1,3\n", {}, None, "1-Dec", "1-Dec", "date", "original"),
+    "date in the header": ("sample,A,1-Dec\nx,1,2\ny,1,3\n", {}, 1, "1-Dec", "1-Dec", "date", "original"),
     "no value at all": (
         "gene\ts1\ts2\nA\tNA\t\nB\t\tNaN\n", {}, None, None, None, "every cell is missing", "columns",
     ),
@@ -183,6 +183,7 @@ def test_qiime2_artifact_is_named(tmp_path: Path, refused: Refused) -> None:
         GOOD.replace("\t", ";").encode(),
         GOOD.replace("\t", ";").replace(".", ",").encode(),
         GOOD.replace("\t", "\t ").encode(),
+        b"sep=;\ngene;s1;s2\nA;1.5;2\nB;3;4\n",
         b"# a comment\n#gene\ts1\ts2\nA\t1.5\t2\nB\t3\t4\n",
         b"gene\ts1\ts2\t\nA\t1.5\t2\t\nB\t3\t4\t\n",
         b"gene\ts1\ts2\nA\t1.5\t2\t\nB\t3\t4\t\n",
@@ -191,7 +192,7 @@ def test_qiime2_artifact_is_named(tmp_path: Path, refused: Refused) -> None:
     ],
     ids=[
         "BOM", "Windows ends", "old Mac ends", "UTF-16", "no last newline", "blank lines", "empty row",
-        "commas", "semicolons", "decimal commas", "blanks", "comments and # header",
+        "commas", "semicolons", "decimal commas", "blanks", "Excel's hint", "comments and # header",
         "trailing tab", "trailing tab in rows",
         "quotes", "quoted decimal comma",
     ],

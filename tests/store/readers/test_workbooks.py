@@ -27,7 +27,9 @@ def book(path: Path, **sheets: list[list[object]]) -> Path:
 
 
 def test_values_come_as_text_and_numbers_exactly(tmp_path: Path) -> None:
-    path = book(tmp_path / "t.xlsx", data=[["gene", "s1", "s2"], ["A", 16.04707247635549, 3], ["B", None, 4.0]])
+    path = book(
+        tmp_path / "t.xlsx", data=[["gene", "s1", "s2"], ["A", 16.04707247635549, 3], ["B", None, 4.0]]
+    )
     assert readers.sniff(path) == "wide"
     raw = readers.read([path])
     np.testing.assert_array_equal(raw.values, [[16.04707247635549, 3], [np.nan, 4]])
