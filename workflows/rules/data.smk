@@ -1,6 +1,8 @@
 """From raw files to the values that are fitted."""
 
 
+# No other rule but the report waits for the file of the check, since a contrast that changed is checked again and
+# must not read and fit everything anew. Priority and all cores let it come first nevertheless.
 rule check:
     input:
         STUDY.inputs(),
@@ -10,8 +12,10 @@ rule check:
         PATHS.logs / "check.log",
     benchmark:
         PATHS.benchmarks / "check.jsonl"
+    priority: 100
     conda:
         "../envs/mixflow.yaml"
+    threads: workflow.cores or 1
     params:
         config=STUDY.config,
         settings=STUDY.settings("check"),
@@ -20,11 +24,9 @@ rule check:
         "../scripts/check.py"
 
 
-# `ancient`: a check that ran again orders the steps, and does not by itself read everything anew.
 rule ingest:
     input:
         STUDY.inputs(),
-        ancient(rules.check.output),
     output:
         directory(PATHS.raw),
     log:

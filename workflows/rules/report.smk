@@ -4,6 +4,7 @@
 rule report:
     input:
         rules.assemble.output,
+        rules.check.output,
     output:
         html=report(
             PATHS.report,
