@@ -1,0 +1,215 @@
+"""The steps on a tiny study, in one process: from files to the one store, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import yaml
+
+from mixflow.errors import MixflowError
+from mixflow.pipeline import fit, gather, ingest, local, preprocess, sheets
+from mixflow.pipeline.paths import Paths
+from mixflow.status import Status
+from mixflow.store import frames, provenance, verify, zarr_io
+from mixflow.study import config
+from tests.pipeline import tiny
+
+PATHS = Paths("tiny")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which every step of the tiny study ran, with two shards (the second is empty)."""
+    folder = tmp_path_factory.mktemp("tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        study = config.load(tiny.write(folder, shards=2))
+        said: list[str] = []
+        local.ingest(study, said.append)
+        local.batch(study, said.append)
+        local.fit(study, [], said.append)
+        local.test(study, [], said.append)
+    (folder / "said.txt").write_text("\n".join(said))
+    return folder
+
+
+@pytest.fixture
+def folder(done: Path, tmp_path: Path, monkeypatch) -> Path:
+    """A copy of it to spoil, as the working folder."""
+    shutil.copytree(done, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+@pytest.fixture(scope="module")
+def tree(done: Path) -> xr.DataTree:
+    return zarr_io.load(done / PATHS.store)
+
+
+def test_the_store_holds_every_group_and_is_whole(done: Path, tree: xr.DataTree) -> None:
+    assert verify.verify(done / PATHS.store) == []
+    assert {"/data", "/batch", "/fits/mixed", "/fits/plain", "/tests/mixed", "/tests/plain"} <= set(
+        tree.groups
+    )
+    assert tree["provenance"].attrs["study"] == "tiny"
+    assert yaml.safe_load(tree["provenance"].attrs["config"])["study"] == "tiny"
+
+
+def test_values_and_sheet_are_those_of_the_files(done: Path, tree: xr.DataTree) -> None:
+    table = pd.read_csv(done / "table.tsv", sep="\t", index_col=0)
+    np.testing.assert_array_equal(tree["data/raw"].values, table.to_numpy())
+    sheet = frames.frame(tree)
+    assert list(sheet["group"].cat.categories) == ["control", "case"]
+    assert sheet["group"].iloc[1] == "case" and sheet["role"].eq("sample").all()
+    again = sheets.from_tree(tree)
+    assert again.columns["group"].raw == {"a": "control", "b": "case"}
+    assert again.columns["age"].unit == "years"
+
+
+def test_the_effect_is_found_and_tested(tree: xr.DataTree) -> None:
+    tests = tree["tests/mixed"]
+    assert int(np.argmin(tests["q_value"].values)) == 0
+    assert abs(float(tests["estimate"][0, 0]) - 4) < 1.5
+    assert set(np.unique(tree["fits/mixed/status"].values)) <= {Status.OK, Status.SINGULAR}
+    (told,) = json.loads(tests.attrs["contrasts"])
+    assert (told["levels"], told["reference"]) == (["case", "control"], "control")
+    assert tests.attrs["df_method"] == "Satterthwaite"
+    assert json.loads(tree["tests/plain"].attrs["omnibus"])[0]["name"] == "any"
+    f, t = tree["tests/plain/f_statistic"].values[:, 0], tree["tests/plain/statistic"].values[:, 0]
+    np.testing.assert_allclose(f, t**2, rtol=1e-9)
+
+
+def test_a_model_carries_its_facts(tree: xr.DataTree) -> None:
+    attrs = tree["fits/mixed"].attrs
+    assert (attrs["role"], attrs["n_samples"], attrs["compare_to"]) == ("headline", 24, "")
+    assert tree["fits/plain"].attrs["role"] == "sensitivity"
+    assert "random intercept" in attrs["words"]
+    assert json.loads(attrs["references"]) == {"group": "control"}
+    assert json.loads(attrs["rows"])[0] == "s00"
+    assert json.loads(attrs["few_levels"]) == []
+
+
+def test_every_step_left_its_record_in_order(tree: xr.DataTree) -> None:
+    steps = provenance.steps(tree)
+    names = [step["step"] for step in steps]
+    assert names[:2] == ["ingest", "preprocess"] and names[-1] == "assemble"
+    assert {"batch", "fit mixed 1-of-2", "fit mixed 2-of-2", "gather mixed"} <= set(names)
+    assert len(names) == len(set(names))
+    assert len({step["config_hash"] for step in steps}) == 1
+    assert any(path.endswith("table.tsv") for path in steps[0]["inputs"])
+
+
+def test_harmonised_values_have_less_of_the_sites(tree: xr.DataTree) -> None:
+    share, after = tree["batch/share"], tree["batch/share_after"]
+    site = {"factor": "site"}
+    assert float(after.sel(site).median()) < float(share.sel(site).median())
+    assert tree["batch"].attrs["method"] == "mixed"
+
+
+def test_an_empty_shard_is_legal(done: Path) -> None:
+    empty = zarr_io.load(done / PATHS.shard("mixed", 2, 2))["fits/mixed"]
+    sizes = [zarr_io.load(done / PATHS.shard("mixed", i, 2))["fits/mixed"].sizes["feature"] for i in (1, 2)]
+    assert sorted(sizes) == [0, 8]
+    assert empty["beta"].dtype == "float64"
+
+
+def test_a_missing_shard_is_named(folder: Path) -> None:
+    study = config.load("config.yaml")
+    shards = [PATHS.shard("plain", i, 2) for i in (1, 2)]
+    full = next(p for p in shards if zarr_io.load(p)["fits/plain"].sizes["feature"])
+    rest = [path for path in shards if path != full]
+    with pytest.raises(MixflowError, match=r"8 feature\(s\) are missing"):
+        gather.run(study, "plain", rest, PATHS.data, folder / "out.zarr")
+    with pytest.raises(MixflowError, match="unknown|doubled"):
+        gather.run(study, "plain", [full, full], PATHS.data, folder / "out.zarr")
+    with pytest.raises(MixflowError, match="no fits of plain"):
+        gather.run(study, "plain", [PATHS.shard("mixed", 1, 2)], PATHS.data, folder / "out.zarr")
+    assert not (folder / "out.zarr").exists()
+
+
+def test_new_contrasts_need_no_refit(folder: Path) -> None:
+    models = {**tiny.CONFIG["models"]}
+    models["mixed"] = {**models["mixed"], "contrasts": {"ten years": {"age": 10}}}
+    study = config.load(tiny.write(folder, shards=2, models=models))
+    before = PATHS.shard("mixed", 1, 2).stat().st_mtime_ns
+    local.test(study, ["mixed"], lambda _: None)
+    tests = zarr_io.load(PATHS.store)["tests/mixed"]
+    beta = zarr_io.load(PATHS.store)["fits/mixed/beta"].sel(coef="age")
+    np.testing.assert_allclose(tests["estimate"].values[:, 0], 10 * beta.values)
+    assert PATHS.shard("mixed", 1, 2).stat().st_mtime_ns == before
+
+
+def test_results_are_the_same_bytes_whatever_the_shards(folder: Path, done: Path) -> None:
+    study = config.load(tiny.write(folder, shards=1))
+    local.fit(study, [], lambda _: None)
+    local.test(study, [], lambda _: None)
+    assert chunk_bytes(folder / PATHS.store) == chunk_bytes(done / PATHS.store)
+
+
+def chunk_bytes(store: Path) -> dict[str, bytes]:
+    """Content of every array of a store (provenance holds none)."""
+    return {
+        path.relative_to(store).as_posix(): path.read_bytes() for path in store.rglob("c/*") if path.is_file()
+    } | {
+        path.relative_to(store).as_posix(): path.read_bytes()
+        for path in store.rglob("c/*/*")
+        if path.is_file()
+    }
+
+
+def test_steps_out_of_order_say_what_to_run_first(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = config.load(tiny.write(tmp_path))
+    for command, step in (("ingest", local.batch), ("batch", lambda s, t: local.fit(s, [], t))):
+        with pytest.raises(MixflowError) as caught:
+            step(study, lambda _: None)
+        assert f"mixflow {command}" in (caught.value.problems[0].remedy or "")
+    with pytest.raises(MixflowError, match="no such model"):
+        local._chosen(local.load_plan(study), ["other"])
+
+
+def test_bad_files_are_refused_before_anything_is_written(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = config.load(tiny.write(tmp_path))
+    table = (tmp_path / "table.tsv").read_text().replace("P0003", "P0002")
+    (tmp_path / "table.tsv").write_text(table)
+    with pytest.raises(MixflowError) as caught:
+        local.ingest(study, lambda _: None)
+    problem = caught.value.problems[0]
+    assert (Path(problem.file or "").name, problem.value) == ("table.tsv", "P0002")
+    assert not PATHS.raw.exists()
+
+
+def test_filters_leave_dropped_features_in_the_store(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = config.load(tiny.write(tmp_path, preprocess={"filters": {"min_observed": 1.0}}))
+    ingest.run(study, PATHS.raw)
+    preprocess.run(study, PATHS.raw, PATHS.data)
+    data = zarr_io.load(PATHS.data)["data"]
+    lost = data["feature"].values[~data["kept"].values]
+    assert list(lost) == ["P0001", "P0004", "P0007"]
+    assert json.loads(data.attrs["dropped"])["min_observed"] == list(lost)
+    assert np.isnan(data["value"].values[~data["kept"].values]).all()
+    task = fit.load_task(study, "plain", PATHS.data, None)
+    assert list(task.feature_ids) == ["P0000", "P0002", "P0003", "P0005", "P0006"]
+
+
+def test_annotation_file_names_features_and_refuses_doubles(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "genes.tsv").write_text("id\tname\tchromosome\nP0000\tAPOE\t19\nP0001\t\t3\n")
+    data = {**tiny.CONFIG["data"], "features": "genes.tsv"}
+    study = config.load(tiny.write(tmp_path, data=data))
+    ingest.run(study, PATHS.raw)
+    table = frames.features(zarr_io.load(PATHS.raw))
+    assert list(table["name"][:3]) == ["APOE", "P0001", "P0002"]
+    assert list(table["chromosome"][:3]) == ["19", "3", ""]
+    (tmp_path / "genes.tsv").write_text("id\tname\nP0000\tAPOE\nP0000\tAPP\n")
+    with pytest.raises(MixflowError) as caught:
+        ingest.run(study, PATHS.raw)
+    assert (caught.value.problems[0].row, caught.value.problems[0].value) == (3, "P0000")
