@@ -17,6 +17,10 @@ NO_WORSE = 1e-9
 """Zero is taken if -2 log-likelihood does not rise by more than this."""
 
 
+FLAT = 1e-6
+"""A second derivative below this, for columns of unit mean square, is no curvature."""
+
+
 def settle(layout: Layout, gram: Gram, state: State) -> State:
     """Canonical signs, and parameters near the boundary put on it where that is no worse.
 
@@ -40,6 +44,19 @@ def _replace(layout: Layout, gram: Gram, state: State, theta: np.ndarray) -> Non
     better = again.done & (again.value <= state.value[rows] + NO_WORSE)
     again.iterations[:] += state.iterations[rows]
     jax.tree.map(lambda old, new: old.__setitem__(rows[better], new[better]), state, again)
+
+
+def no_curvature(gram: Gram, state: State) -> np.ndarray:
+    """Features whose likelihood says nothing about a parameter that is not on the boundary. Bool (N,).
+
+    Happens where the rows observed cannot tell a random effect from the residual (K'ZZ'K proportional to I
+    after the fixed effects are swept out): the estimate would be wherever the optimiser started.
+    """
+    value, slope, curve = state.pieces
+    relative = slope.rss / value.rss[:, None]
+    diagonal = np.diagonal(curve.rss, axis1=1, axis2=2) / value.rss[:, None] - relative**2
+    second = np.diagonal(curve.logdet, axis1=1, axis2=2) + gram.dof[:, None] * diagonal
+    return ((np.abs(second) * np.maximum(1.0, state.theta**2) < FLAT) & (state.theta != 0)).any(axis=1)
 
 
 def singular(layout: Layout, theta: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from mixflow.design.observed import Observed, observe
 from mixflow.likelihood.exact import Gram
 from mixflow.model import Fit, Layout
 from mixflow.optimise import mapped
-from mixflow.optimise.boundary import settle, singular
+from mixflow.optimise.boundary import no_curvature, settle, singular
 from mixflow.optimise.components import Components, components
 from mixflow.optimise.estimates import Estimates, estimates
 from mixflow.optimise.newton import State, fresh
@@ -100,6 +100,7 @@ def _optimise(layout: Layout, gram: Gram, flat: np.ndarray) -> tuple[State, np.n
     if layout.n_theta:
         state = settle(layout, gram, mapped.minimise(layout, gram, state.theta))
         ending[singular(layout, state.theta)] = Status.SINGULAR
+        ending[no_curvature(gram, state)] = Status.NO_CURVATURE
         ending[~state.done] = Status.NO_CONVERGENCE
         ending[~np.isfinite(state.value)] = Status.NOT_FINITE
     ending[flat] = Status.NO_VARIATION

@@ -96,13 +96,16 @@ def _move(layout: Layout, theta: jax.Array, g: jax.Array, h: jax.Array, damping:
     scale = 1.0 + jnp.abs(diagonal).max()
     definite = (ldl(h + damping * jnp.eye(q))[1] > 1e-10 * scale).all()
     lowest = (diagonal - (jnp.abs(h).sum(axis=1) - jnp.abs(diagonal))).min()
-    shift = jnp.where(definite, damping, jnp.maximum(damping, 1e-4 * scale - lowest))
+    shift = jnp.where(definite, damping, jnp.maximum(damping, 1e-4 * scale - 2.0 * lowest))
     step = -_solve(h + shift * jnp.eye(q), g)
-    step = step * jnp.minimum(1.0, (1.0 + jnp.abs(theta).max()) / jnp.maximum(jnp.abs(step).max(), 1e-300))
     decrement = -0.5 * g @ step
     pull = g * theta
     crosses = (pull > 0) & (diagonal * theta**2 <= 3.0 * pull) & (jnp.abs(theta) < 1.0)
-    jump = jnp.asarray(layout.even) & crosses & (damping == 0.0)
+    even = jnp.asarray(layout.even)
+    jump = even & crosses & (damping == 0.0)
+    longest = 1.0 + jnp.abs(theta)
+    step = jnp.clip(step, -longest, longest)
+    step = jnp.where(even & ((theta + step) * theta < 0), -0.9 * theta, step)  # the other side is the same
     flat = jnp.abs(g).max() < 1e-6
     kicked = flat & (diagonal.min() < -1e-5)
     kick = jnp.where(diagonal == diagonal.min(), 0.1 / (1.0 + damping), 0.0)
