@@ -53,7 +53,11 @@ def weights(view: View, model: ModelView, factor: str, values: list) -> np.ndarr
     if factor not in sheet:
         return None
     rows = [design(model.coefs, sheet.assign(**{factor: value})) for value in values]
-    return None if any(r is None for r in rows) else np.array([np.nanmean(r, axis=0) for r in rows if r is not None])
+    return (
+        None
+        if any(r is None for r in rows)
+        else np.array([np.nanmean(r, axis=0) for r in rows if r is not None])
+    )
 
 
 def means(model: ModelView, feature: str, rows: np.ndarray) -> pd.DataFrame:

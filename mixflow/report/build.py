@@ -16,7 +16,9 @@ from mixflow.report.share import shareable
 from mixflow.report.view import View
 
 
-def build(tree: xr.DataTree, out: Path, *, features: list[str] | None = None, share: bool = False) -> list[Path]:
+def build(
+    tree: xr.DataTree, out: Path, *, features: list[str] | None = None, share: bool = False
+) -> list[Path]:
     """Write the report of a study into ``out`` and give the paths written, the page first.
 
     ``features`` (ids or names) get their values by sample into the page, beside those named in the config and the
@@ -30,7 +32,11 @@ def build(tree: xr.DataTree, out: Path, *, features: list[str] | None = None, sh
     out.mkdir(parents=True, exist_ok=True)
     page = out / "report.html"
     _write(page, html.render(view, parts))
-    written = [page, *tables.write_tsv(parts, out / "tables"), tables.write_workbook(parts, out / "results.xlsx")]
+    written = [
+        page,
+        *tables.write_tsv(parts, out / "tables"),
+        tables.write_workbook(parts, out / "results.xlsx"),
+    ]
     return written + write_figures(parts, out / "figures")
 
 
@@ -49,7 +55,12 @@ def prepared(tree: xr.DataTree, features: list[str], share: bool) -> View:
     if missing:
         raise MixflowError(
             [
-                Problem("the store has no such feature", column="report.features", value=f, remedy="give its id or its name as the results table has it")
+                Problem(
+                    "the store has no such feature",
+                    column="report.features",
+                    value=f,
+                    remedy="give its id or its name as the results table has it",
+                )
                 for f in missing
             ]
         )

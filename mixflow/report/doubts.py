@@ -69,8 +69,14 @@ def _confounded_by(view: View, model: ModelView, factor: str, sheet: pd.DataFram
         inside = groups == level
         told = _one_sided(view, model, sheet, inside) + _far_numbers(view, model, sheet, inside, groups)
         if told and not (view.share and n < SMALLEST_CELL):
-            text = f"{level} has {n} samples: {', '.join(told)}. What sets {level} apart cannot be told from these."
-            found.append(Doubt(f"{level} is not like the other {factor} levels", text + _without(view, inside), True))
+            text = f"{level} has {n} samples: {', '.join(told)}. What is due to {level} cannot be told apart from that."
+            found.append(
+                Doubt(
+                    f"{level} is unlike the other levels of {view.columns[factor].label}",
+                    text + _without(view, inside),
+                    True,
+                )
+            )
     return found
 
 
@@ -86,7 +92,9 @@ def _one_sided(view: View, model: ModelView, sheet: pd.DataFrame, inside: pd.Ser
     return found
 
 
-def _far_numbers(view: View, model: ModelView, sheet: pd.DataFrame, inside: pd.Series, groups: pd.Series) -> list[str]:
+def _far_numbers(
+    view: View, model: ModelView, sheet: pd.DataFrame, inside: pd.Series, groups: pd.Series
+) -> list[str]:
     """Numbers of the model whose mean among these samples lies far from that of the others."""
     found = []
     for name in model.coefs:
@@ -98,9 +106,14 @@ def _far_numbers(view: View, model: ModelView, sheet: pd.DataFrame, inside: pd.S
             continue
         spread = np.sqrt(values.groupby(groups).var().mean())
         here, there = values[inside].mean(), values[~inside].mean()
-        if spread > 0 and abs(here - there) > FAR * spread:
+        usual = (
+            values[~inside].groupby(groups[~inside]).mean().median()
+        )  # of the other levels, one odd one aside
+        if spread > 0 and abs(here - usual) > FAR * spread:
             unit = f" {column.unit}" if column.unit else ""
-            found.append(f"{column.label} {abs(here - there):.0f}{unit} {'lower' if here < there else 'higher'} (mean {here:.0f} against {there:.0f})")
+            found.append(
+                f"{column.label} {abs(here - there):.0f}{unit} {'lower' if here < there else 'higher'} (mean {here:.0f} against {there:.0f})"
+            )
     return found
 
 

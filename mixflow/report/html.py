@@ -15,7 +15,17 @@ from mixflow.report.section import Section
 from mixflow.report.tables import file_name
 from mixflow.report.view import View
 
-SCRIPTS = ("data.js", "stats.js", "theme.js", "plot.js", "volcano.js", "table.js", "feature.js", "results.js", "main.js")
+SCRIPTS = (
+    "data.js",
+    "stats.js",
+    "theme.js",
+    "plot.js",
+    "volcano.js",
+    "table.js",
+    "feature.js",
+    "results.js",
+    "main.js",
+)
 
 
 def render(view: View, sections: list[Section]) -> str:
@@ -47,10 +57,22 @@ def _made(view: View) -> str:
 
 def _environment(folder: Path) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update(
-        {"num": number, "p": p_value, "pct": percent, "count": count, "svg": svg_panels, "signed": signed, "file_name": file_name}
+        {
+            "num": number,
+            "p": p_value,
+            "pct": percent,
+            "count": count,
+            "svg": svg_panels,
+            "signed": signed,
+            "file_name": file_name,
+        }
     )
     return environment
 
@@ -63,7 +85,7 @@ def svg_panels(picture: Picture) -> list[Markup]:
 def number(value: Any, digits: int = 3) -> str:
     """Significant digits, a dash for what is not a number."""
     value = float(value)
-    return "–" if value != value else f"{value:.{digits}g}".replace("-", "−")
+    return "–" if value != value else f"{value:#.{digits}g}".rstrip(".").replace("-", "−")
 
 
 def signed(value: Any) -> str:

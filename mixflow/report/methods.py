@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mixflow.report.view import View
 
 REFERENCES = {
@@ -21,7 +23,10 @@ TRANSFORMS = {
     "asin_sqrt": "transformed by the arcsine of the square root",
     "clr": "transformed to centred log-ratios",
 }
-NORMALISED = {"median": "normalised to equal sample medians", "total_sum": "scaled to the total of each sample"}
+NORMALISED = {
+    "median": "normalised to equal sample medians",
+    "total_sum": "scaled to the total of each sample",
+}
 
 
 class _Cited:
@@ -30,36 +35,49 @@ class _Cited:
     def __init__(self) -> None:
         self.keys: list[str] = []
 
-    def __call__(self, key: str) -> str:
-        if key not in self.keys:
-            self.keys.append(key)
-        return f"[{self.keys.index(key) + 1}]"
+    def __call__(self, *keys: str) -> str:
+        self.keys += [key for key in keys if key not in self.keys]
+        return f"[{', '.join(str(self.keys.index(key) + 1) for key in keys)}]"
+
+
+def plural(n: int, word: str) -> str:
+    """'1 feature', '2,000 features'."""
+    return f"{n:,} {word}" + ("" if n == 1 else "s")
 
 
 def methods(view: View) -> tuple[str, list[str]]:
     """The paragraph and its numbered references."""
     cite = _Cited()
-    sentences = [*_data(view, cite), *_batch(view, cite), *_model(view, cite), *_tests(view, cite), *_software(view)]
+    sentences = [
+        *_data(view, cite),
+        *_batch(view, cite),
+        *_model(view, cite),
+        *_tests(view, cite),
+        *_software(view),
+    ]
     return " ".join(sentences), [REFERENCES[key] for key in cite.keys]
 
 
 def _data(view: View, cite: _Cited) -> list[str]:
     attrs = view.data.attrs
     n, kept = len(view.features), int(view.kept.sum())
-    done = [TRANSFORMS[t] + (f" {cite('clr')}" if t == "clr" else "") for t in [str(attrs.get("transform", "none"))] if t in TRANSFORMS]
+    done = [
+        TRANSFORMS[t] + (f" {cite('clr')}" if t == "clr" else "")
+        for t in [str(attrs.get("transform", "none"))]
+        if t in TRANSFORMS
+    ]
     done += [NORMALISED[t] for t in [str(attrs.get("normalise", "none"))] if t in NORMALISED]
     n_samples = int((view.roles == "sample").sum())
-    text = f"Measurements of {n:,} features in {n_samples:,} samples ({attrs.get('scale', 'free')} scale)"
+    text = f"Measurements of {plural(n, 'feature')} in {plural(n_samples, 'sample')} ({attrs.get('scale', 'free')} scale)"
     text += f" were {' and '.join(done)}." if done else " were analysed as given."
-    filtered = f" {n - kept:,} features were set aside by filters; {kept:,} were analysed." if kept < n else ""
-    missing = (~_finite(view)).mean()
-    return [text + filtered, f"Missing values ({missing:.1%}) were not imputed; each feature was fitted to its observed values."]
-
-
-def _finite(view: View):
-    import numpy as np
-
-    return np.isfinite(view.raw)
+    filtered = (
+        f" Filters set {plural(n - kept, 'feature')} aside; {kept:,} were analysed." if kept < n else ""
+    )
+    missing = 1 - np.isfinite(view.raw).mean()
+    return [
+        text + filtered,
+        f"Missing values ({missing:.1%}) were not imputed; each feature was fitted to its observed values.",
+    ]
 
 
 def _batch(view: View, cite: _Cited) -> list[str]:
@@ -67,9 +85,13 @@ def _batch(view: View, cite: _Cited) -> list[str]:
         return []
     method, fit_on = str(view.batch.attrs.get("method", "none")), str(view.batch.attrs.get("fit_on", "raw"))
     names = " and ".join(view.batch_factors)
-    how = {"combat": f"ComBat {cite('combat')}" if method == "combat" else "", "mixed": "a mixed model"}.get(method, "")
+    how = {"combat": f"ComBat {cite('combat')}" if method == "combat" else "", "mixed": "a mixed model"}.get(
+        method, ""
+    )
     if fit_on == "harmonised":
-        return [f"Values were harmonised for {names} by {how} before the fit; p-values are then anticonservative."]
+        return [
+            f"Values were harmonised for {names} by {how} before the fit; p-values are then anticonservative."
+        ]
     told = f", values harmonised by {how} served pictures only" if how else ""
     return [f"Batch effects ({names}) were part of the model{told}."]
 
@@ -77,7 +99,11 @@ def _batch(view: View, cite: _Cited) -> list[str]:
 def _model(view: View, cite: _Cited) -> list[str]:
     model = view.headline
     kind = "linear mixed model" if model.is_mixed else "linear model"
-    reml = f" by restricted maximum likelihood {cite('reml')}" if model.method == "REML" else " by maximum likelihood"
+    reml = (
+        f" by restricted maximum likelihood {cite('reml')}"
+        if model.method == "REML"
+        else " by maximum likelihood"
+    )
     text = f"For each feature a {kind} ({model.formula}) was fitted to {model.n_samples:,} samples{reml if model.is_mixed else ''}"
     text += f", with the likelihood of lme4 {cite('lme4')}." if model.is_mixed else "."
     references = ", ".join(f"{factor}: {level}" for factor, level in model.attr("references", {}).items())
@@ -88,13 +114,21 @@ def _tests(view: View, cite: _Cited) -> list[str]:
     model = view.headline
     if not model.contrasts:
         return []
-    df = f"Satterthwaite degrees of freedom {cite('satterthwaite')}{cite('lmertest')}" if "satterth" in model.df_method.lower() else "residual degrees of freedom"
+    df = (
+        f"Satterthwaite degrees of freedom {cite('satterthwaite', 'lmertest')}"
+        if "satterth" in model.df_method.lower()
+        else "residual degrees of freedom"
+    )
     scope = "within each contrast" if model.adjust == "within" else "across contrasts"
     text = (
         f"Contrasts ({'; '.join(c.name for c in model.contrasts)}) were tested by Wald t tests with {df}; the false discovery "
         f"rate was controlled {scope} by the Benjamini-Hochberg procedure {cite('bh')} at {model.alpha:.0%}."
     )
-    only = f" Features observed in one group only were tested by Fisher's exact test {cite('fisher')}." if len(view.one_group) else ""
+    only = (
+        f" Features observed in one group only were tested by Fisher's exact test {cite('fisher')}."
+        if len(view.one_group)
+        else ""
+    )
     return [text + only]
 
 
@@ -106,4 +140,7 @@ def _software(view: View) -> list[str]:
     order = ["mixflow", "python", "jax", "numpy", "scipy", "pandas", "xarray", "zarr"]
     told = [f"{name} {versions[name]}" for name in order if name in versions]
     seeds = {step.get("seed") for step in steps if step.get("seed") is not None}
-    return [f"Software: {', '.join(told)}" + (f"; seed {', '.join(str(s) for s in sorted(seeds))}." if seeds else ".")]
+    return [
+        f"Software: {', '.join(told)}"
+        + (f"; seed {', '.join(str(s) for s in sorted(seeds))}." if seeds else ".")
+    ]

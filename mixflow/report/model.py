@@ -128,8 +128,17 @@ class ModelView:
     def adjust(self) -> str:
         return str(self.tests.attrs.get("adjust", "within")) if self.tests is not None else "within"
 
+    @cached_property
+    def _made(self) -> dict[str, pd.DataFrame]:
+        return {}
+
     def results(self, contrast: str) -> pd.DataFrame:
         """One row a feature in the store's order; columns after broom, plus `log10_p` and the status code."""
+        if contrast not in self._made:
+            self._made[contrast] = self._results(contrast)
+        return self._made[contrast].copy()
+
+    def _results(self, contrast: str) -> pd.DataFrame:
         assert self.tests is not None, f"model {self.name} has no tests"
         one = self.tests.sel(contrast=contrast)
         frame = pd.DataFrame({"feature": [str(i) for i in one["feature"].values]})
@@ -156,7 +165,10 @@ class ModelView:
         groups = [str(g) for g in self.fit["component_group"].values]
         share = pd.DataFrame(self.fit["share"].values, index=self.feature_ids)
         return pd.DataFrame(
-            {g: share.loc[:, [h == g for h in groups]].sum(axis=1, min_count=1) for g in dict.fromkeys(groups)}
+            {
+                g: share.loc[:, [h == g for h in groups]].sum(axis=1, min_count=1)
+                for g in dict.fromkeys(groups)
+            }
         )
 
     def status_counts(self) -> dict[Status, int]:

@@ -95,7 +95,9 @@ class FeatureView:
         """The numbers of the picture: values by sample, or group means in a copy to share."""
         if self.values is None:
             labels = list(self.levels) or []
-            return pd.DataFrame({"feature": self.id, "group": labels, "mean": self.group_means[: len(labels)]})
+            return pd.DataFrame(
+                {"feature": self.id, "group": labels, "mean": self.group_means[: len(labels)]}
+            )
         x = [self.levels[int(c)] if c == c else "" for c in self.x] if self.levels else self.x
         columns = {"feature": self.id, "name": self.name, "sample": self.axis.sample_ids, self.factor: x}
         return pd.DataFrame({**columns, "value": self.values})
@@ -120,7 +122,19 @@ def axis(view: View, model: ModelView, contrast: Contrast) -> Axis | None:
     colour_factor, colours = grouping(view)
     unit = unit_column(view, model, factor, ids) if levels else ""
     units = view.samples.loc[ids, unit].astype(str).to_numpy() if unit else np.array([""] * len(ids))
-    return Axis(factor, tuple(levels), x, grid, rows, ids, colour_factor, colours[ids].to_numpy(), unit, units, view.share)
+    return Axis(
+        factor,
+        tuple(levels),
+        x,
+        grid,
+        rows,
+        ids,
+        colour_factor,
+        colours[ids].to_numpy(),
+        unit,
+        units,
+        view.share,
+    )
 
 
 def unit_column(view: View, model: ModelView, factor: str, ids: list[str]) -> str:

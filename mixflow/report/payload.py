@@ -53,7 +53,9 @@ def named_features(view: View) -> list[str]:
     chosen = [f for f in model.feature_ids if f in wanted or view.names[f] in wanted]
     for contrast in model.contrasts:
         frame = model.results(contrast.name)
-        chosen += list(frame[np.isfinite(frame["log10_p"])].nsmallest(int(view.settings["top"]), "log10_p")["feature"])
+        chosen += list(
+            frame[np.isfinite(frame["log10_p"])].nsmallest(int(view.settings["top"]), "log10_p")["feature"]
+        )
     return list(dict.fromkeys(chosen))
 
 
@@ -82,7 +84,9 @@ def _short(value: Any) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def _model(pack: Pack, view: View, model: ModelView, at: int, ids: list[str], precise: bool) -> dict[str, Any]:
+def _model(
+    pack: Pack, view: View, model: ModelView, at: int, ids: list[str], precise: bool
+) -> dict[str, Any]:
     names = slugs(model.contrasts)
     if model.feature_ids != ids:
         known = {f: i for i, f in enumerate(ids)}
@@ -100,7 +104,14 @@ def _model(pack: Pack, view: View, model: ModelView, at: int, ids: list[str], pr
             pack.logs(f"m{at}/c{i}/df", frame["df"].to_numpy(), 0.002)
         pack.small(f"m{at}/c{i}/status", frame["status_code"].to_numpy() + 100 * frame["hit"].to_numpy())
     contrasts = [
-        {"name": c.name, "text": c.text, "slug": names[c.name], "factor": c.factor, "levels": c.levels, "reference": c.reference}
+        {
+            "name": c.name,
+            "text": c.text,
+            "slug": names[c.name],
+            "factor": c.factor,
+            "levels": c.levels,
+            "reference": c.reference,
+        }
         for c in model.contrasts
     ]
     told = {"name": model.name, "title": model.title, "role": model.role, "formula": model.formula}
@@ -124,9 +135,13 @@ def _axes(pack: Pack, view: View, named: list[str]) -> list[dict[str, Any]]:
         features = [onefeature.feature(view, model, axis, f) for f in named]
         at = len(found)
         found.append(_axis_facts(axis, at, view))
-        fits = [f.fit[["mean", "low", "high"]].to_numpy().ravel() if f.fit is not None else None for f in features]
+        fits = [
+            f.fit[["mean", "low", "high"]].to_numpy().ravel() if f.fit is not None else None for f in features
+        ]
         width = 3 * (len(axis.levels) or len(axis.grid))
-        pack.floats(f"a{at}/fit", np.array([np.full(width, np.nan) if f is None else f for f in fits]).ravel())
+        pack.floats(
+            f"a{at}/fit", np.array([np.full(width, np.nan) if f is None else f for f in fits]).ravel()
+        )
         pack.floats(f"a{at}/means", np.array([f.group_means for f in features]).ravel())
         if not view.share:
             pack.floats(f"a{at}/x", axis.x)
@@ -142,7 +157,12 @@ def _axis_facts(axis: onefeature.Axis, at: int, view: View) -> dict[str, Any]:
     if view.share:
         return facts
     levels = sorted(set(axis.colours))
-    facts |= {"colour": axis.colour_factor, "colours": levels, "of": [levels.index(c) for c in axis.colours], "paired": axis.unit_column}
+    facts |= {
+        "colour": axis.colour_factor,
+        "colours": levels,
+        "of": [levels.index(c) for c in axis.colours],
+        "paired": axis.unit_column,
+    }
     if at == 0:
         facts["samples"] = axis.sample_ids
     if axis.unit_column:
@@ -158,7 +178,12 @@ def _modes(pack: Pack, view: View, named: list[str]) -> list[dict[str, Any]]:
     rows = [model.position[f] for f in named]
     for group in model.groups:
         modes = model.modes(group)
-        if modes is None or not rows or len(modes[0]) > MOST_LEVELS or (view.share and not _large_levels(view, model, group)):
+        if (
+            modes is None
+            or not rows
+            or len(modes[0]) > MOST_LEVELS
+            or (view.share and not _large_levels(view, model, group))
+        ):
             continue
         labels, value, sd = modes
         at = len(found)

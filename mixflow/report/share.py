@@ -68,7 +68,11 @@ def _bare_provenance(group: xr.Dataset) -> xr.Dataset:
 
 
 def _bare_step(step: dict[str, Any]) -> dict[str, Any]:
-    kept = {k: step[k] for k in ("step", "started", "seconds", "versions", "config_hash", "git_commit", "seed") if k in step}
+    kept = {
+        k: step[k]
+        for k in ("step", "started", "seconds", "versions", "config_hash", "git_commit", "seed")
+        if k in step
+    }
     checksums = sorted(str(v) for v in (step.get("inputs") or {}).values())
     return {**kept, "inputs": {f"input {i + 1}": value for i, value in enumerate(checksums)}}
 

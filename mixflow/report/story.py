@@ -79,7 +79,9 @@ def contrast_rows(model: ModelView) -> list[ContrastRow]:
         hit = frame["hit"].to_numpy(bool)
         up = int((hit & (frame["estimate"] > 0)).sum())
         tested = int(np.isfinite(frame["p_value"]).sum())
-        rows.append(ContrastRow(contrast, names[contrast.name], tested, int(hit.sum()), up, int(hit.sum()) - up))
+        rows.append(
+            ContrastRow(contrast, names[contrast.name], tested, int(hit.sum()), up, int(hit.sum()) - up)
+        )
     return rows
 
 
@@ -87,7 +89,10 @@ def comparison(view: View) -> list[ModelRow]:
     """Every model, the headline first, with its hits in the headline's contrasts."""
     headline = view.headline
     found = {c.name: headline.hits(c.name) for c in headline.contrasts}
-    return [ModelRow(model, [_count(model, name, hits) for name, hits in found.items()], model is headline) for model in view.models]
+    return [
+        ModelRow(model, [_count(model, name, hits) for name, hits in found.items()], model is headline)
+        for model in view.models
+    ]
 
 
 def _count(model: ModelView, contrast: str, headline_hits: set[str]) -> Count | None:
@@ -111,7 +116,9 @@ def explained(view: View, model: ModelView) -> list[Explained]:
         share = model.shares[group].dropna() if group in model.shares else pd.Series(dtype=float)
         if len(share):
             top = str(share.idxmax())
-            found.append(Explained(group, float(share.median()), float(share.max()), top, view.names.get(top, top)))
+            found.append(
+                Explained(group, float(share.median()), float(share.max()), top, view.names.get(top, top))
+            )
     return sorted(found, key=lambda e: -e.median)
 
 
@@ -120,4 +127,8 @@ def headline_sentence(row: ContrastRow) -> str:
     contrast = row.contrast
     if len(contrast.levels) == 2:
         return f"differ between {contrast.levels[0]} and {contrast.levels[1]}"
-    return f"change with {contrast.factor} ({contrast.name})" if contrast.factor else f"differ in {contrast.name}"
+    return (
+        f"change with {contrast.factor} ({contrast.name})"
+        if contrast.factor
+        else f"differ in {contrast.name}"
+    )

@@ -44,7 +44,9 @@ def write_workbook(sections: list[Section], path: Path) -> Path:
     names = sheet_names(list(tables))
     with xlsxwriter.Workbook(str(path), options) as book:
         text, bold = book.add_format({"num_format": "@"}), book.add_format({"bold": True, "num_format": "@"})
-        contents = pd.DataFrame({"sheet": list(names.values()), "table": list(names), "rows": [len(t) for t in tables.values()]})
+        contents = pd.DataFrame(
+            {"sheet": list(names.values()), "table": list(names), "rows": [len(t) for t in tables.values()]}
+        )
         for name, frame in {"contents": contents, **{names[n]: t for n, t in tables.items()}}.items():
             sheet = book.add_worksheet(name)
             sheet.freeze_panes(1, 0)

@@ -20,7 +20,6 @@ from mixflow.report.model import ModelView
 from mixflow.store.names import decode
 
 
-
 def parsed(value: Any, default: Any) -> Any:
     """An attr as Python: JSON text is parsed, lists and maps pass, absent gives ``default``."""
     if value is None or (isinstance(value, str) and value == ""):
@@ -181,7 +180,9 @@ class View:
         """Features seen in one group only; empty where the store has none."""
         group = self.group("data/one_group")
         if group is None or "feature_id" not in group:
-            return pd.DataFrame(columns=["feature", "name", "factor", "level", "n_observed", "n_level", "n_other", "p_value"])
+            return pd.DataFrame(
+                columns=["feature", "name", "factor", "level", "n_observed", "n_level", "n_other", "p_value"]
+            )
         frame = pd.DataFrame({str(k): v.values for k, v in group.data_vars.items()})
         frame = frame.rename(columns={"feature_id": "feature"}).sort_values("p_value", kind="stable")
         frame.insert(1, "name", [self.names.get(str(f), str(f)) for f in frame["feature"]])
@@ -213,7 +214,9 @@ class View:
     @property
     def headline(self) -> ModelView:
         if not self.models:
-            raise MixflowError(Problem("the store has no fitted model", remedy="run `mixflow fit` and `mixflow test`"))
+            raise MixflowError(
+                Problem("the store has no fitted model", remedy="run `mixflow fit` and `mixflow test`")
+            )
         return self.models[0]
 
     @property

@@ -44,12 +44,14 @@ mixflow.one = {
     right.append(...this.shares(at));
     this.view.replaceChildren(e("div", { class: "one" }, head, e("div", { class: "side" }, left, right), this.results(at)));
   },
+  /* Pictures are drawn at the size at which they stand, so that their letters stay legible. */
+  width() { const all = this.view.clientWidth || 500; return Math.max(280, Math.min(560, innerWidth >= 896 ? (all - 40) / 2 : all)); },
   frame(width, height, low, high, unit) {
     const e = mixflow.element, box = { left: 46, right: 10, top: 10, bottom: 34 };
     const py = (v) => height - box.bottom - ((v - low) / (high - low)) * (height - box.top - box.bottom);
     const svg = e("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
     for (const t of mixflow.ticks(low, high)) {
-      svg.append(e("line", { x1: box.left, x2: width - box.right, y1: py(t), y2: py(t), stroke: "var(--line)" }), e("text", { x: box.left - 6, y: py(t) + 4, "text-anchor": "end" }, mixflow.number(t)));
+      svg.append(e("line", { x1: box.left, x2: width - box.right, y1: py(t), y2: py(t), stroke: "var(--line)" }), e("text", { x: box.left - 6, y: py(t) + 4, "text-anchor": "end" }, mixflow.tick(t)));
     }
     svg.append(e("text", { transform: `translate(11 ${height / 2 - 10}) rotate(-90)`, "text-anchor": "middle" }, unit));
     return { svg, py, box };
@@ -63,7 +65,7 @@ mixflow.one = {
     const all = [...values, ...fit, ...means].filter(Number.isFinite);
     if (!all.length) return [e("p", {}, "No value was observed.")];
     const low = Math.min(...all), high = Math.max(...all), pad = (high - low) * 0.06 || 1;
-    const width = 520, height = 340, { svg, py, box } = this.frame(width, height, low - pad, high + pad, mixflow.facts.unit);
+    const width = this.width(), height = Math.round(width * 0.68), { svg, py, box } = this.frame(width, height, low - pad, high + pad, mixflow.facts.unit);
     const x = n ? mixflow.array(`a${k}/x`) : [];
     const ends = axis.levels.length ? [-0.5, axis.levels.length - 0.5] : [axis.grid[0], axis.grid[axis.grid.length - 1]];
     const px = (v) => box.left + ((v - ends[0]) / (ends[1] - ends[0] || 1)) * (width - box.left - box.right);
@@ -72,13 +74,13 @@ mixflow.one = {
     for (let i = 0; i < n; i++) {
       if (!Number.isFinite(values[i]) || !Number.isFinite(x[i])) continue;
       const c = axis.of[i];
-      const mark = e("path", { d: mixflow.marker(mixflow.shapes[c % 6], px(x[i] + spread(i)), py(values[i]), 3.3), fill: mixflow.colours[c % 6], opacity: 0.7 });
+      const mark = e("path", { d: mixflow.marker(mixflow.shapes[c % 6], px(x[i] + spread(i)), py(values[i]), 3.3), fill: mixflow.onPage(c), opacity: 0.7 });
       mark.append(e("title", {}, `${mixflow.facts.axes[0].samples[i]}: ${mixflow.number(values[i], 4)} (${axis.colours[c]})`));
       svg.append(mark);
     }
     this.fitted(svg, axis, fit, means, px, py, n > 0);
     const label = (v, text) => svg.append(e("text", { x: px(v), y: height - 16, "text-anchor": "middle" }, text));
-    if (axis.levels.length) axis.levels.forEach((level, i) => label(i, level)); else mixflow.ticks(...ends).forEach((t) => label(t, mixflow.number(t)));
+    if (axis.levels.length) axis.levels.forEach((level, i) => label(i, level)); else mixflow.ticks(...ends).forEach((t) => label(t, mixflow.tick(t)));
     svg.append(e("text", { x: (box.left + width - box.right) / 2, y: height - 1, "text-anchor": "middle" }, axis.label + (axis.unit ? ` (${axis.unit})` : "")));
     svg.setAttribute("aria-label", `${mixflow.features.name[this.at]} by ${axis.label}; ${this.inWords(axis, fit, means)}`);
     return [svg, this.legend(axis, n)];
@@ -106,12 +108,12 @@ mixflow.one = {
     axis.levels.forEach((_, i) => {
       const x = px(i + (points ? 0.3 : 0.08)), [mean, low, high] = fit.slice(3 * i, 3 * i + 3);
       if (Number.isFinite(mean)) svg.append(e("line", { x1: x, x2: x, y1: py(low), y2: py(high), ...ink }), e("line", { x1: x - 7, x2: x + 7, y1: py(mean), y2: py(mean), ...ink, "stroke-width": 3 }));
-      if (!points && Number.isFinite(means[i])) svg.append(e("path", { d: mixflow.marker("diamond", px(i - 0.08), py(means[i]), 5), fill: mixflow.colours[0] }));
+      if (!points && Number.isFinite(means[i])) svg.append(e("path", { d: mixflow.marker("diamond", px(i - 0.08), py(means[i]), 5), fill: mixflow.onPage(0) }));
     });
   },
   legend(axis, n) {
     const e = mixflow.element;
-    const items = n ? axis.colours.map((c, i) => e("li", {}, e("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, e("path", { d: mixflow.marker(mixflow.shapes[i % 6], 6, 6, 4), fill: mixflow.colours[i % 6] })), `${axis.colour ? axis.colour + " " : ""}${c}`)) : [e("li", {}, "diamond: observed mean")];
+    const items = n ? axis.colours.map((c, i) => e("li", {}, e("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, e("path", { d: mixflow.marker(mixflow.shapes[i % 6], 6, 6, 4), fill: mixflow.onPage(i) })), `${axis.colour ? axis.colour + " " : ""}${c}`)) : [e("li", {}, "diamond: observed mean")];
     items.push(e("li", {}, "black: mean of the model and 95 % limits, at the average of all else"));
     if (axis.paired && n) items.push(e("li", {}, `lines: samples of one ${axis.paired}`));
     return e("ul", { class: "legend" }, ...items);
@@ -122,10 +124,10 @@ mixflow.one = {
     const order = [...mode.keys()].filter((i) => Number.isFinite(mode[i])).sort((a, b) => mode[b] - mode[a]);
     if (!order.length) return [];
     const limit = Math.max(...order.map((i) => Math.abs(mode[i]) + 1.96 * sd[i])) || 1;
-    const left = 120, width = 460, line = n > 14 ? 11 : 19, height = order.length * line + 30;
+    const left = 120, width = this.width(), line = n > 14 ? 11 : 19, height = order.length * line + 30;
     const px = (v) => left + ((v + limit) / (2 * limit)) * (width - left - 10);
     const svg = e("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Conditional modes of ${told.group}: ` + order.map((i) => `${told.labels[i]} ${mixflow.number(mode[i])}`).join(", ") });
-    for (const t of mixflow.ticks(-limit, limit, 4)) svg.append(e("line", { x1: px(t), x2: px(t), y1: 0, y2: height - 18, stroke: t ? "var(--line)" : "var(--grey)" }), e("text", { x: px(t), y: height - 4, "text-anchor": "middle" }, mixflow.number(t)));
+    for (const t of mixflow.ticks(-limit, limit, 4)) svg.append(e("line", { x1: px(t), x2: px(t), y1: 0, y2: height - 18, stroke: t ? "var(--line)" : "var(--grey)" }), e("text", { x: px(t), y: height - 4, "text-anchor": "middle" }, mixflow.tick(t)));
     order.forEach((i, k2) => {
       const y = k2 * line + line / 2 + 2;
       svg.append(e("line", { x1: px(mode[i] - 1.96 * sd[i]), x2: px(mode[i] + 1.96 * sd[i]), y1: y, y2: y, stroke: "var(--down)", "stroke-width": 1.5 }), e("path", { d: mixflow.marker("circle", px(mode[i]), y, n > 14 ? 2.4 : 3.6), fill: "var(--down)" }));
@@ -142,12 +144,15 @@ mixflow.one = {
   },
   results(at) {
     const e = mixflow.element, lines = [];
-    mixflow.facts.models.forEach((model, m) => model.contrasts.forEach((contrast, c) => {
+    const every = mixflow.facts.models.flatMap((model, m) => model.contrasts.map((contrast, c) => ({ model, m, contrast, c })));
+    const place = mixflow.facts.models[0].contrasts.map((c) => c.name);
+    every.sort((a, b) => place.indexOf(a.contrast.name) - place.indexOf(b.contrast.name) || a.m - b.m);
+    every.forEach(({ model, m, contrast, c }) => {
       const r = mixflow.row(m, c, at);
       if (!r) return;
       const cells = [mixflow.number(r.estimate), `${mixflow.number(r.conf_low)} to ${mixflow.number(r.conf_high)}`, mixflow.number(r.df), mixflow.p(r.log10_p), mixflow.p(Math.log10(r.q_value)), r.n_obs];
       lines.push(e("tr", {}, e("th", { scope: "row" }, contrast.name), e("td", {}, model.title), ...cells.map((v) => e("td", { class: "n" }, String(v))), e("td", {}, mixflow.facts.statuses[r.status])));
-    }));
+    });
     const head = ["Contrast", "Model", "Difference", "95 % interval", "df", "p", "q", "n", "Status"].map((t, i) => e("th", { scope: "col", class: i > 1 && i < 8 ? "n" : "" }, t));
     return e("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "All results of this feature" }, e("table", {}, e("thead", {}, e("tr", {}, ...head)), e("tbody", {}, ...lines)));
   },

@@ -1,5 +1,6 @@
 /* Little helpers for drawing: elements, ticks, markers. Colours: Okabe and Ito (2008). */
 mixflow.colours = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"];
+mixflow.onPage = (i) => ({ 0: "var(--down)", 5: "var(--up)" })[i % 6] || mixflow.colours[i % 6]; /* lighter on a dark page */
 mixflow.shapes = ["circle", "square", "up", "diamond", "down", "plus"];
 mixflow.element = function (tag, attrs = {}, ...children) {
   const svg = ["svg", "g", "line", "path", "text", "title", "rect", "polyline"].includes(tag);

@@ -43,10 +43,12 @@ mixflow.q = function (model, contrast) {
   return mixflow.cache[key][contrast];
 };
 
+/* Significant digits for tables; `mixflow.tick` for axes, where zeros at the end say nothing. */
+mixflow.tick = (value) => String(Number(value.toPrecision(6))).replace("-", "−");
 mixflow.number = function (value, digits = 3) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  const text = size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(digits - 1) : String(Number(value.toPrecision(digits)));
+  const text = size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(digits - 1) : value.toPrecision(digits);
   return text.replace("-", "−");
 };
 mixflow.p = function (log10) {

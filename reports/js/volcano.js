@@ -47,11 +47,11 @@ mixflow.volcano = {
   axes(g, s) {
     g.strokeStyle = mixflow.colour("--line"); g.fillStyle = mixflow.colour("--soft"); g.lineWidth = 1;
     g.font = "12px system-ui, sans-serif"; g.textAlign = "center";
-    for (const t of mixflow.ticks(-s.x, s.x, 6)) { const x = s.px(t); g.fillText(mixflow.number(t), x, s.height - s.box.bottom + 16); }
+    for (const t of mixflow.ticks(-s.x, s.x, 6)) { const x = s.px(t); g.fillText(mixflow.tick(t), x, s.height - s.box.bottom + 16); }
     g.textAlign = "right";
     for (const t of mixflow.ticks(0, s.y, 5)) {
       const y = s.py(t);
-      g.fillText(mixflow.number(t), s.box.left - 7, y + 4);
+      g.fillText(mixflow.tick(t), s.box.left - 7, y + 4);
       g.beginPath(); g.moveTo(s.box.left, y); g.lineTo(s.width - s.box.right, y); g.stroke();
     }
     g.strokeStyle = mixflow.colour("--grey");

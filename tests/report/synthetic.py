@@ -18,7 +18,7 @@ from mixflow.status import Status
 
 SITES = ["Aarhus", "Bergen", "Cork", "Delft"]
 DOSES = ["control", "low", "high"]
-PAIRS = [("high", "control"), ("low", "control"), ("high", "low")]
+PAIRS = [("dose", "high", "control"), ("dose", "low", "control"), ("time", "week 4", "baseline")]
 
 
 def _text(values: Any) -> np.ndarray:
@@ -58,18 +58,22 @@ def measurements(frame: pd.DataFrame, n_features: int, rng: np.random.Generator)
     site = rng.normal(0, 0.6, (n_features, 4))[:, pd.Categorical(frame["site"], SITES).codes]
     subject_code = pd.factorize(frame["subject"])[0]
     subject = rng.normal(0, 0.35, (n_features, subject_code.max() + 1))[:, subject_code]
-    value = level + effect * weight + site + subject + rng.normal(0, 0.4, (n_features, n))
+    late = (
+        np.where(np.arange(n_features) % 17 == 4, 0.6, 0.0)[:, None] * (frame["time"] == "week 4").to_numpy()
+    )
+    value = level + effect * weight + late + site + subject + rng.normal(0, 0.4, (n_features, n))
     value[rng.random(value.shape) < 1 / (1 + np.exp(0.9 * (value - 14.5)))] = np.nan
     value[5, (frame["dose"] != "high").to_numpy()] = np.nan
     return value
 
 
 def dummies(frame: pd.DataFrame) -> tuple[list[str], np.ndarray]:
-    """Coefficient names and design of `~ dose + age + sex`."""
+    """Coefficient names and design of `~ dose + time + age + sex`."""
     columns = {
         "(Intercept)": np.ones(len(frame)),
         "dose[low]": (frame["dose"] == "low").to_numpy(float),
         "dose[high]": (frame["dose"] == "high").to_numpy(float),
+        "time[week 4]": (frame["time"] == "week 4").to_numpy(float),
         "age": frame["age"].to_numpy(float),
         "sex[male]": (frame["sex"] == "male").to_numpy(float),
     }
@@ -102,13 +106,14 @@ def q_values(p: np.ndarray) -> np.ndarray:
     return q
 
 
-def tests_dataset(beta: np.ndarray, cov: np.ndarray, n_obs: np.ndarray, ids: np.ndarray, names: list[str]) -> xr.Dataset:
-    """tests/<model>: the three pairs of doses from a fit by least squares."""
-    rows = np.array([[0.0, pair[0] == "low", pair[0] == "high", 0, 0] for pair in PAIRS])
-    rows -= np.array([[0.0, pair[1] == "low", pair[1] == "high", 0, 0] for pair in PAIRS])
+def tests_dataset(
+    beta: np.ndarray, cov: np.ndarray, n_obs: np.ndarray, ids: np.ndarray, names: list[str]
+) -> xr.Dataset:
+    """tests/<model>: two pairs of doses and the two time points from a fit by least squares."""
+    rows = np.array([[(f"{f}[{a}]" == n) - float(f"{f}[{b}]" == n) for n in names] for f, a, b in PAIRS])
     estimate = beta @ rows.T
     error = np.sqrt(np.einsum("kc,fcd,kd->fk", rows, cov, rows))
-    df = np.broadcast_to((n_obs - 5.0)[:, None], estimate.shape).copy()
+    df = np.broadcast_to((n_obs - 6.0)[:, None], estimate.shape).copy()
     df[~np.isfinite(estimate)] = np.nan
     t = estimate / error
     p = 2 * stats.t.sf(np.abs(t), df)
@@ -119,8 +124,8 @@ def tests_dataset(beta: np.ndarray, cov: np.ndarray, n_obs: np.ndarray, ids: np.
     values = dict(estimate=estimate, std_error=error, df=df, statistic=t, p_value=p, log10_p=log10_p, q_value=q,
                   conf_low=estimate - half, conf_high=estimate + half, status=status)  # fmt: skip
     facts = [
-        {"name": f"{a} vs {b}", "text": f"dose: {a} minus {b}", "factor": "dose", "levels": [a, b], "reference": "control"}
-        for a, b in PAIRS
+        {"name": f"{a} vs {b}", "text": f"{f}: {a} minus {b}", "factor": f, "levels": [a, b], "reference": b}
+        for f, a, b in PAIRS
     ]
     data = {name: (("feature", "contrast"), value) for name, value in values.items()}
     data["matrix"] = (("contrast", "coef"), rows)
@@ -142,7 +147,9 @@ def fit_dataset(y: np.ndarray, frame: pd.DataFrame, ids: np.ndarray, mixed: bool
     draws[singular, 0] = 0.0
     share = draws / draws.sum(axis=1, keepdims=True)
     failed = ~np.isfinite(beta).all(axis=1)
-    status = np.where(failed, Status.NOT_ESTIMABLE, np.where(singular, Status.SINGULAR, Status.OK)).astype("int8")
+    status = np.where(failed, Status.NOT_ESTIMABLE, np.where(singular, Status.SINGULAR, Status.OK)).astype(
+        "int8"
+    )
     n_theta = len(groups)
     pars = n_theta + 1
     data: dict[str, Any] = {
@@ -181,7 +188,7 @@ def fit_dataset(y: np.ndarray, frame: pd.DataFrame, ids: np.ndarray, mixed: bool
     few = [{"group": "site", "levels": 4}] if mixed and frame["site"].nunique() < 5 else []
     told = dict(family="gaussian", reml=True, compare_to="", n_samples=len(frame), rows=json.dumps(list(frame.index)),
                 dropped_rows=json.dumps({}), few_levels=json.dumps(few),
-                references=json.dumps({"dose": "control", "sex": "female"}), **attrs)  # fmt: skip
+                references=json.dumps({"dose": "control", "time": "baseline", "sex": "female"}), **attrs)  # fmt: skip
     return xr.Dataset(data, coords, told), tests_dataset(beta, cov, n_obs, ids, names)
 
 
@@ -193,12 +200,16 @@ def principal_components(value: np.ndarray, n: int = 3) -> tuple[np.ndarray, np.
     return vt[:n].T * s[:n], (s**2 / (s**2).sum())[:n]
 
 
-def batch_dataset(value: np.ndarray, frame: pd.DataFrame, ids: np.ndarray, rng: np.random.Generator) -> xr.Dataset:
+def batch_dataset(
+    value: np.ndarray, frame: pd.DataFrame, ids: np.ndarray, rng: np.random.Generator
+) -> xr.Dataset:
     """batch: shares and principal components before and after taking the site's means away."""
     after = value.copy()
     for site in SITES:
         members = (frame["site"] == site).to_numpy()
-        after[:, members] += np.nanmean(value, axis=1, keepdims=True) - np.nanmean(value[:, members], axis=1, keepdims=True)
+        after[:, members] += np.nanmean(value, axis=1, keepdims=True) - np.nanmean(
+            value[:, members], axis=1, keepdims=True
+        )
     before_scores, before_share = principal_components(value)
     after_scores, after_share = principal_components(after)
     share = rng.beta(2, 4, (len(value), 1))
@@ -229,7 +240,9 @@ def batch_dataset(value: np.ndarray, frame: pd.DataFrame, ids: np.ndarray, rng: 
     return xr.Dataset(data, coords, attrs)
 
 
-def data_datasets(value: np.ndarray, frame: pd.DataFrame, ids: np.ndarray, kept: np.ndarray) -> dict[str, xr.Dataset]:
+def data_datasets(
+    value: np.ndarray, frame: pd.DataFrame, ids: np.ndarray, kept: np.ndarray
+) -> dict[str, xr.Dataset]:
     """data and its tables: sheet, annotation, features seen in one group only."""
     n = len(ids)
     fitted = np.where(kept[:, None], value, np.nan)
@@ -258,7 +271,9 @@ def data_datasets(value: np.ndarray, frame: pd.DataFrame, ids: np.ndarray, kept:
         samples[name] = xr.DataArray(column, dims="sample", attrs=attrs)
     names = _text(f"GENE{i}" for i in range(n))
     names[1], names[2] = "2-Mar", "=SUM(A1)"
-    features = xr.Dataset({"name": ("feature", names), "protein": ("feature", _text(f"Protein number {i}" for i in range(n)))})
+    features = xr.Dataset(
+        {"name": ("feature", names), "protein": ("feature", _text(f"Protein number {i}" for i in range(n)))}
+    )
     only = xr.Dataset(
         {"feature_id": ("only", ids[5:6]), "factor": ("only", _text(["dose"])), "level": ("only", _text(["high"])),
          "n_observed": ("only", np.array([14])), "n_level": ("only", np.array([16])), "n_other": ("only", np.array([44])),
@@ -276,7 +291,7 @@ report: {features: [F0007], top: 20}
 """
 
 
-def provenance(study: str = "made-up") -> xr.Dataset:
+def provenance(study: str = "made-up", config: str = CONFIG) -> xr.Dataset:
     """provenance: two steps with paths, a host's command and versions (none of which may be in a copy to share)."""
     steps = [
         {
@@ -284,7 +299,13 @@ def provenance(study: str = "made-up") -> xr.Dataset:
             "started": "2026-01-05T10:00:00+00:00",
             "seconds": seconds,
             "command": f"mixflow {step} /home/someone/secret/config.yaml",
-            "versions": {"mixflow": "0.1.0", "python": "3.11.2", "jax": "0.9.2", "numpy": "2.4.0", "xarray": "2026.9.0"},
+            "versions": {
+                "mixflow": "0.1.0",
+                "python": "3.11.2",
+                "jax": "0.9.2",
+                "numpy": "2.4.0",
+                "xarray": "2026.9.0",
+            },
             "inputs": {"/home/someone/secret/table.tsv": "ab" * 32},
             "config_hash": "cd" * 8,
             "git_commit": "0123456789abcdef",
@@ -292,7 +313,7 @@ def provenance(study: str = "made-up") -> xr.Dataset:
         }
         for step, seconds in (("ingest", 1.5), ("fit", 12.25))
     ]
-    attrs = dict(steps=json.dumps(steps), config=CONFIG, study=study, title="A made-up study of three doses")
+    attrs = dict(steps=json.dumps(steps), config=config, study=study, title="A made-up study of three doses")
     return xr.Dataset(attrs=attrs)
 
 
@@ -307,14 +328,14 @@ def study(n_features: int = 160, n_subjects: int = 30, seed: int = 7) -> xr.Data
     fitted = (frame["role"] == "sample").to_numpy()
     models = {
         "mixed": (True, fitted, dict(role="headline", title="sites and subjects random",
-                  formula="~ dose + age + sex + (1 | site) + (1 | subject)",
-                  words="dose, age and sex as fixed effects; a random intercept for each site and each subject")),
+                  formula="~ dose + time + age + sex + (1 | site) + (1 | subject)",
+                  words="dose, time, age and sex as fixed effects; a random intercept for each site and each subject")),
         "site-fixed": (False, fitted, dict(role="companion", title="sites fixed",
-                  formula="~ dose + age + sex + site", words="dose, age, sex and site as fixed effects")),
+                  formula="~ dose + time + age + sex + site", words="dose, time, age, sex and site as fixed effects")),
         "ignored": (False, fitted, dict(role="sensitivity", title="sites ignored",
-                  formula="~ dose + age + sex", words="dose, age and sex as fixed effects")),
+                  formula="~ dose + time + age + sex", words="dose, time, age and sex as fixed effects")),
         "without-Delft": (True, fitted & (frame["site"] != "Delft").to_numpy(), dict(role="sensitivity", title="without Delft",
-                  formula="~ dose + age + sex + (1 | site) + (1 | subject)", words="as the headline, without Delft")),
+                  formula="~ dose + time + age + sex + (1 | site) + (1 | subject)", words="as the headline, without Delft")),
     }  # fmt: skip
     tree: dict[str, xr.Dataset] = data_datasets(value, frame, ids, kept)
     tree["batch"] = batch_dataset(value, frame, ids, rng)

@@ -135,11 +135,13 @@ def _svg(figure: Figure) -> str:
     return buffer.getvalue()
 
 
-def points(ax: Axes, x, y, colour: str, marker: str = "o", size: float = 6, label: str | None = None, **style) -> None:
+def points(
+    ax: Axes, x, y, colour: str, marker: str = "o", size: float = 6, label: str | None = None, **style
+) -> None:
     """A scatter, as pixels where it is dense."""
     ax.scatter(
-        x, y, s=size, c=colour, marker=marker, label=label, linewidths=0, rasterized=len(x) > DENSE,
-        **{"alpha": 0.75, **style},
+        x, y, s=size, c=colour, marker=marker, label=label, linewidths=0,
+        **{"alpha": 0.75, "rasterized": len(x) > DENSE, **style},
     )  # fmt: skip
 
 

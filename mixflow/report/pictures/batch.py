@@ -18,9 +18,13 @@ def shares(view: View) -> Picture | None:
     if "share" not in view.batch:
         return None
     factors = [str(f) for f in view.batch["factor"].values]
-    stages = {s: view.batch[k].values for s, k in (("before", "share"), ("after", "share_after")) if k in view.batch}
+    stages = {
+        s: view.batch[k].values for s, k in (("before", "share"), ("after", "share_after")) if k in view.batch
+    }
     rows = [
-        pd.DataFrame({"feature": view.batch["feature"].values, "factor": f, "stage": s, "share": values[:, i]})
+        pd.DataFrame(
+            {"feature": view.batch["feature"].values, "factor": f, "stage": s, "share": values[:, i]}
+        )
         for i, f in enumerate(factors)
         for s, values in stages.items()
     ]
@@ -29,7 +33,11 @@ def shares(view: View) -> Picture | None:
     told = "; ".join(f"{f} {s} {v:.1%}" for (f, s), v in medians.items())
 
     def draw(ax: Axes) -> None:
-        boxes = [(f, s, data.loc[(data["factor"] == f) & (data["stage"] == s), "share"]) for f in factors for s in stages]
+        boxes = [
+            (f, s, data.loc[(data["factor"] == f) & (data["stage"] == s), "share"])
+            for f in factors
+            for s in stages
+        ]
         for i, (factor, stage, values) in enumerate(boxes):
             colour = GREY if stage == "before" else COLOURS[0]
             box(ax, 100 * values.to_numpy(), len(boxes) - i, colour)
@@ -72,13 +80,17 @@ def components(view: View, factor: str) -> Picture | None:
             continue
         scores = batch[f"pc_{stage}"].values[:, :2]
         explained = batch[f"pc_{stage}_share"].values[:2]
-        frame = pd.DataFrame({"sample": ids, "group": groups, "pc1": scores[:, 0], "pc2": scores[:, 1], "stage": stage})
+        frame = pd.DataFrame(
+            {"sample": ids, "group": groups, "pc1": scores[:, 0], "pc2": scores[:, 1], "stage": stage}
+        )
         frames.append(_centres(frame) if view.share else frame)
         panels.append(_component_panel(frames[-1], factor, stage, explained, view.share))
     caption = f"Samples on the first two principal components, coloured and shaped by {factor}."
     if view.share:
         caption = f"Centres of the groups of {factor} on the first two principal components; bars: one standard deviation."
-    return Picture(f"components_{_slug(factor)}", caption, tuple(panels), pd.concat(frames, ignore_index=True))
+    return Picture(
+        f"components_{_slug(factor)}", caption, tuple(panels), pd.concat(frames, ignore_index=True)
+    )
 
 
 def _slug(name: str) -> str:
@@ -92,7 +104,9 @@ def _centres(frame: pd.DataFrame) -> pd.DataFrame:
     return wide[by.size() >= SMALLEST_GROUP].reset_index()
 
 
-def _component_panel(frame: pd.DataFrame, factor: str, stage: str, explained: np.ndarray, share: bool) -> Panel:
+def _component_panel(
+    frame: pd.DataFrame, factor: str, stage: str, explained: np.ndarray, share: bool
+) -> Panel:
     levels = sorted(frame["group"].unique(), key=lambda g: (g == "QC", g))
     styles = group_style([g for g in levels if g != "QC"]) | {"QC": (INK, "*")}
 
@@ -101,16 +115,31 @@ def _component_panel(frame: pd.DataFrame, factor: str, stage: str, explained: np
             colour, marker = styles[level]
             part = frame[frame["group"] == level]
             if share:
-                ax.errorbar(part["pc1"], part["pc2"], part["pc2_sd"], part["pc1_sd"], color=colour, marker=marker, lw=1, label=level)
+                ax.errorbar(
+                    part["pc1"],
+                    part["pc2"],
+                    part["pc2_sd"],
+                    part["pc1_sd"],
+                    color=colour,
+                    marker=marker,
+                    lw=1,
+                    label=level,
+                )
             else:
                 points(ax, part["pc1"], part["pc2"], colour, marker, 26 if level == "QC" else 13, level)
         ax.set_xlabel(f"component 1 ({explained[0]:.0%} of the variance)")
         ax.set_ylabel(f"component 2 ({explained[1]:.0%})")
         if len(levels) <= 12:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=min(4, len(levels)), columnspacing=1.0)
+            ax.legend(
+                loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=min(4, len(levels)), columnspacing=1.0
+            )
 
     centres = frame.groupby("group")[["pc1", "pc2"]].mean()
-    where = "; ".join(f"{g} at {r.pc1:.1f}, {r.pc2:.1f}" for g, r in centres.iterrows()) if len(centres) <= 8 else ""
+    where = (
+        "; ".join(f"{g} at {r.pc1:.1f}, {r.pc2:.1f}" for g, r in centres.iterrows())
+        if len(centres) <= 8
+        else ""
+    )
     alt = f"Samples on principal components 1 and 2 {stage} harmonisation by {factor}. Centres: {where}."
     title = {"before": "Before", "after": "After"}[stage] + " harmonisation"
     return Panel(draw, alt, title, aspect=0.92)

@@ -17,7 +17,7 @@ def leaders(features: list[FeatureView], contrast: str, slug: str) -> Picture | 
     panels = tuple(_panel(feature) for feature in features)
     first = features[0]
     what = "Group means with 95 % limits" if first.values is None else "Values"
-    caption = f"{what} of the leading features of {contrast}; black: the model's means with 95 % limits, at the average of all else."
+    caption = f"{what} of features named in the config and of the leaders of {contrast}; black: the model's means with 95 % limits, at the average of all else."
     if first.paired and first.values is not None:
         caption += " Lines join samples of the same " + first.paired + "."
     data = pd.concat([f.frame() for f in features], ignore_index=True)
@@ -27,9 +27,15 @@ def leaders(features: list[FeatureView], contrast: str, slug: str) -> Picture | 
 def _panel(feature: FeatureView) -> Panel:
     draw = _by_group if feature.levels else _against_number
     told = "; ".join(
-        f"{label} {mean:.2f}" for label, mean in zip(feature.levels or [], feature.group_means, strict=False) if np.isfinite(mean)
+        f"{label} {mean:.2f}"
+        for label, mean in zip(feature.levels or [], feature.group_means, strict=False)
+        if np.isfinite(mean)
     )
-    alt = f"{feature.name} by {feature.factor}: observed means {told}." if told else f"{feature.name} against {feature.factor}."
+    alt = (
+        f"{feature.name} by {feature.factor}: observed means {told}."
+        if told
+        else f"{feature.name} against {feature.factor}."
+    )
     return Panel(lambda ax: draw(ax, feature), alt, feature.name, aspect=0.78)
 
 
@@ -47,7 +53,9 @@ def _by_group(ax: Axes, feature: FeatureView) -> None:
         ax.plot(range(len(levels)), feature.group_means, ls="none", marker="D", color=COLOURS[0], ms=4)
     if feature.fit is not None:
         at = np.arange(len(levels)) + (0.32 if feature.values is not None else 0)
-        half = np.vstack([feature.fit["mean"] - feature.fit["low"], feature.fit["high"] - feature.fit["mean"]])
+        half = np.vstack(
+            [feature.fit["mean"] - feature.fit["low"], feature.fit["high"] - feature.fit["mean"]]
+        )
         ax.errorbar(at, feature.fit["mean"], half, ls="none", marker="_", ms=7, color=INK, lw=1.2, zorder=4)
     ax.set_xticks(range(len(levels)), levels)
     ax.set_xlim(-0.5, len(levels) - 0.4)

@@ -6,7 +6,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mixflow.report.pictures.base import COLOURS, DENSE, DOWN, GREY, INK, Panel, Picture, group_style, light_grid, points
+from mixflow.report.pictures.base import (
+    COLOURS,
+    DENSE,
+    DOWN,
+    GREY,
+    INK,
+    Panel,
+    Picture,
+    group_style,
+    light_grid,
+    points,
+)
 from mixflow.report.view import View
 
 QUANTILES = (5, 25, 50, 75, 95)
@@ -31,7 +42,11 @@ def missingness(view: View) -> Picture:
     factor, groups = grouping(view)
     by_feature = missing.mean(axis=1)
     data = pd.DataFrame({"feature": view.features.index, "missing": by_feature, "what": "feature"})
-    first = _missing_by_group(by_sample, groups, factor) if view.share else _missing_by_sample(by_sample, groups, factor)
+    first = (
+        _missing_by_group(by_sample, groups, factor)
+        if view.share
+        else _missing_by_sample(by_sample, groups, factor)
+    )
     if not view.share:
         rows = pd.DataFrame({"feature": by_sample.index, "missing": by_sample.to_numpy(), "what": "sample"})
         data = pd.concat([rows, data]).rename(columns={"feature": "id"})
@@ -73,7 +88,12 @@ def _missing_by_group(share: pd.Series, groups: pd.Series, factor: str) -> Panel
         ax.set_xlabel("missing (%), mean of the group")
         light_grid(ax, "x")
 
-    alt = "Mean missing share by " + (factor or "group") + ": " + ", ".join(f"{k} {v:.0%}" for k, v in means.items())
+    alt = (
+        "Mean missing share by "
+        + (factor or "group")
+        + ": "
+        + ", ".join(f"{k} {v:.0%}" for k, v in means.items())
+    )
     return Panel(draw, alt, "Missing by group")
 
 
@@ -92,7 +112,11 @@ def intensity(view: View) -> Picture:
     mean = np.where(n > 0, np.where(seen, values, 0).sum(axis=1) / np.maximum(n, 1), np.nan)
     missing = 1 - n / values.shape[1]
     used = np.isfinite(mean)
-    both = np.corrcoef(pd.Series(mean[used]).rank(), pd.Series(missing[used]).rank())[0, 1] if missing[used].std() > 0 else 0.0
+    both = (
+        np.corrcoef(pd.Series(mean[used]).rank(), pd.Series(missing[used]).rank())[0, 1]
+        if missing[used].std() > 0
+        else 0.0
+    )
 
     def draw(ax: Axes) -> None:
         points(ax, mean[used], 100 * missing[used], DOWN, size=6, alpha=0.3 if used.sum() > DENSE else 0.6)
@@ -106,12 +130,18 @@ def intensity(view: View) -> Picture:
         "missing at random, and groups with lower levels lose more of them; nothing is imputed."
     )
     data = pd.DataFrame({"feature": view.features.index, "mean": mean, "missing": missing})
-    return Picture("intensity_against_missingness", caption, (Panel(draw, alt, "Intensity against missingness"),), data)
+    return Picture(
+        "intensity_against_missingness", caption, (Panel(draw, alt, "Intensity against missingness"),), data
+    )
 
 
 def distributions(view: View) -> Picture:
     """Quantiles of each sample before and after preprocessing (by group in a copy to share)."""
-    unchanged = str(view.data.attrs.get("transform", "none")) == "none" == str(view.data.attrs.get("normalise", "none"))
+    unchanged = (
+        str(view.data.attrs.get("transform", "none"))
+        == "none"
+        == str(view.data.attrs.get("normalise", "none"))
+    )
     stages = [("values" if unchanged else "before", _logged(view, view.raw))]
     if not unchanged:
         stages.append(("after", view.value))
@@ -126,7 +156,11 @@ def distributions(view: View) -> Picture:
         "Distribution of the values of each "
         + ("group" if view.share else "sample")
         + ": median, middle half and middle 90 %. "
-        + ("No transform or normalisation was asked for, so these are the values that are fitted." if unchanged else "")
+        + (
+            "No transform or normalisation was asked for, so these are the values that are fitted."
+            if unchanged
+            else ""
+        )
     )
     return Picture("distributions", caption, tuple(panels), pd.concat(frames, ignore_index=True))
 
@@ -146,7 +180,9 @@ def _quantiles(values: np.ndarray, ids: pd.Index, groups: pd.Series, share: bool
     return pd.DataFrame(rows, columns=["sample", *(f"q{q}" for q in QUANTILES)])
 
 
-def _quantile_panel(quantiles: pd.DataFrame, groups: pd.Series, factor: str, stage: str, unit: str, share: bool) -> Panel:
+def _quantile_panel(
+    quantiles: pd.DataFrame, groups: pd.Series, factor: str, stage: str, unit: str, share: bool
+) -> Panel:
     names = list(quantiles["sample"])
     level_of = pd.Series(names, index=names) if share else groups
     levels = sorted(level_of[names].unique())
@@ -161,15 +197,33 @@ def _quantile_panel(quantiles: pd.DataFrame, groups: pd.Series, factor: str, sta
             ax.vlines(at + 1, part["q5"], part["q95"], color=colour, lw=width * 0.3, alpha=0.6)
             ax.vlines(at + 1, part["q25"], part["q75"], color=colour, lw=width, alpha=0.85)
             if len(levels) <= 8:
-                ax.text(at.mean() + 1, 1.0, level, transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=6)
-        ax.plot(np.arange(len(names)) + 1, quantiles["q50"], ls="none", marker="_", ms=max(1.5, width), mec=INK, mew=0.7)
+                ax.text(
+                    at.mean() + 1,
+                    1.0,
+                    level,
+                    transform=ax.get_xaxis_transform(),
+                    ha="center",
+                    va="bottom",
+                    fontsize=6,
+                )
+        ax.plot(
+            np.arange(len(names)) + 1,
+            quantiles["q50"],
+            ls="none",
+            marker="_",
+            ms=max(1.5, width),
+            mec=INK,
+            mew=0.7,
+        )
         ax.set_xticks([])
         ax.set_xlabel(("groups" if share else "samples") + (f" by {factor}" if factor else ""))
         ax.set_ylabel(unit)
 
     medians = quantiles["q50"]
     alt = f"Medians of {len(names)} {'groups' if share else 'samples'} range from {medians.min():.2f} to {medians.max():.2f} {unit}."
-    title = {"before": "Before preprocessing\n", "after": "After preprocessing\n", "values": "Values\n"}[stage]
+    title = {"before": "Before preprocessing\n", "after": "After preprocessing\n", "values": "Values\n"}[
+        stage
+    ]
     return Panel(draw, alt, title)
 
 
@@ -184,7 +238,9 @@ def qc_cv(view: View) -> Picture | None:
     top = max(np.percentile(v, 98) for v in found.values() if len(v))
 
     def draw(ax: Axes) -> None:
-        for (stage, values), colour, fill in zip(found.items(), (GREY, COLOURS[0]), (True, False), strict=False):
+        for (stage, values), colour, fill in zip(
+            found.items(), (GREY, COLOURS[0]), (True, False), strict=False
+        ):
             kind = "stepfilled" if fill else "step"
             ax.hist(100 * values, bins=np.linspace(0, 100 * top, 31), histtype=kind, color=colour, lw=1.2,
                     label=f"{stage} (median {np.median(values):.1%})", alpha=0.6 if fill else 1)  # fmt: skip
@@ -194,7 +250,9 @@ def qc_cv(view: View) -> Picture | None:
         light_grid(ax)
 
     told = ", ".join(f"{k} {np.median(v):.1%}" for k, v in found.items())
-    data = pd.DataFrame({"feature": view.batch["feature"].values, **{f"cv_{k}": v for k, v in stages.items()}})
+    data = pd.DataFrame(
+        {"feature": view.batch["feature"].values, **{f"cv_{k}": v for k, v in stages.items()}}
+    )
     caption = f"Coefficient of variation of the QC samples over features: median {told}."
     return Picture("qc_cv", caption, (Panel(draw, caption, "QC samples"),), data)
 

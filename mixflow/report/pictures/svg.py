@@ -9,7 +9,14 @@ from html import escape
 
 from PIL import Image
 
+PAGE_COLOURS = {
+    "#0a0b0c": "currentColor",
+    "#d0d1d2": "var(--line)",
+    "#d55e00": "var(--up)",  # lighter on a dark page
+    "#0072b2": "var(--down)",
+}
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
+_RUN = re.compile(r'((?:<(?:use|path) [^<>]*? style="([^"]*)"/>)(?:<(?:use|path) [^<>]*? style="\2"/>){2,})')
 _IMAGE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 
 
@@ -22,11 +29,19 @@ def for_page(svg: str, alt: str, prefix: str) -> str:
     body = _NUMBER.sub(lambda number: f"{float(number.group()):.2f}".rstrip("0").rstrip("."), body)
     body = _unique_ids(body, prefix)
     body = re.sub(r"font: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font: \1var(--font)", body)
-    body = body.replace("#0a0b0c", "currentColor").replace("#d0d1d2", "var(--line)")
+    for colour, on_page in PAGE_COLOURS.items():
+        body = body.replace(colour, on_page)
     body = re.sub(r"\s*\n\s*", " ", body).replace("> <", "><")
+    body = _RUN.sub(_styled_once, body)
     for image in images:
         body = body.replace("@image@", "data:image/png;base64," + image, 1)
     return _described(body, alt)
+
+
+def _styled_once(run: re.Match[str]) -> str:
+    """Marks that share a style share it through a group: half the bytes of a scatter."""
+    style = run.group(2)
+    return f'<g style="{style}">' + run.group(1).replace(f' style="{style}"', "") + "</g>"
 
 
 def _unique_ids(body: str, prefix: str) -> str:

@@ -31,7 +31,11 @@ def partition(model: ModelView) -> Picture | None:
         f"Variance partition of {len(shares)} features, model {model.title}: bar = middle half, line = middle 90 %, "
         f"tick = median ({medians})."
     )
-    data = model.shares.rename_axis("feature").reset_index().melt("feature", var_name="component", value_name="share")
+    data = (
+        model.shares.rename_axis("feature")
+        .reset_index()
+        .melt("feature", var_name="component", value_name="share")
+    )
     data.insert(1, "name", [model.names.get(f, f) for f in data["feature"]])
     aspect = min(1.3, 0.22 + 0.14 * len(components))
     return Picture("variance_partition", caption, (Panel(draw, caption, "", aspect),), pd.DataFrame(data))

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
-from mixflow.report.pictures.base import DOWN, GREY, INK, UP, Panel, Picture, light_grid, points
+from mixflow.report.pictures.base import DENSE, DOWN, GREY, INK, UP, Panel, Picture, light_grid, points
 
 LABELS = 14
 
@@ -31,16 +31,35 @@ def volcano(results: pd.DataFrame, name: str, contrast: str, text: str, unit: st
 
 def _leaders_in_words(shown: pd.DataFrame) -> str:
     top = shown[shown["hit"]].nsmallest(5, "log10_p")
-    return "Leading: " + ", ".join(f"{r.name_} {r.estimate:+.2f}" for r in top.rename(columns={"name": "name_"}).itertuples()) + "." if len(top) else ""
+    return (
+        "Leading: "
+        + ", ".join(
+            f"{r.name_} {r.estimate:+.2f}" for r in top.rename(columns={"name": "name_"}).itertuples()
+        )
+        + "."
+        if len(top)
+        else ""
+    )
 
 
 def _draw(ax: Axes, shown: pd.DataFrame, unit: str) -> None:
     x, y, hit = shown["estimate"].to_numpy(), -shown["log10_p"].to_numpy(), shown["hit"].to_numpy(bool)
-    points(ax, x[~hit], y[~hit], GREY, alpha=0.45, size=5)
+    dense = len(x) > DENSE
+    points(ax, x[~hit], y[~hit], GREY, alpha=0.45, size=5, rasterized=dense)
     for wanted, colour, marker, label in ((x > 0, UP, "^", "higher"), (x <= 0, DOWN, "v", "lower")):
         chosen = hit & wanted
         if chosen.any():
-            points(ax, x[chosen], y[chosen], colour, marker, 11, f"{label} ({chosen.sum()})", alpha=0.9)
+            points(
+                ax,
+                x[chosen],
+                y[chosen],
+                colour,
+                marker,
+                11,
+                f"{label} ({chosen.sum()})",
+                alpha=0.9,
+                rasterized=dense,
+            )
     if hit.any():
         ax.axhline(y[hit].min(), color=GREY, lw=0.6, ls=(0, (4, 3)))
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=2, borderpad=0)
@@ -50,18 +69,25 @@ def _draw(ax: Axes, shown: pd.DataFrame, unit: str) -> None:
         ax.set_ylim(-0.02 * y.max(), max(1.12 * y.max(), 1))
     ax.set_xlabel(f"difference ({unit})")
     ax.set_ylabel("−log10 p")
-    _label(ax, shown[hit].nsmallest(LABELS, "log10_p"))
+    _label(ax, shown[hit].sort_values("log10_p", kind="stable"))
 
 
-def _label(ax: Axes, leaders: pd.DataFrame) -> None:
-    """Names beside their points; a name that would cover another is left out (the table has them all)."""
+def _label(ax: Axes, hits: pd.DataFrame) -> None:
+    """Names of the leading ``hits`` beside their points; a name that would cover another is left out (the table has them all)."""
     figure = ax.figure
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    at = ax.transData.transform(np.column_stack([leaders["estimate"], -leaders["log10_p"]])) if len(leaders) else []
+    at = ax.transData.transform(np.column_stack([hits["estimate"], -hits["log10_p"]])) if len(hits) else []
     taken = [Bbox.from_bounds(px - 3, py - 3, 6, 6) for px, py in at]
-    for row, own in zip(leaders.itertuples(index=False), range(len(leaders)), strict=True):
-        for dx, dy, ha in ((4, 0, "left"), (-4, 0, "right"), (3, 5, "left"), (-3, 5, "right"), (3, -6, "left"), (-3, -6, "right")):
+    for row, own in zip(hits.head(LABELS).itertuples(index=False), range(LABELS), strict=False):
+        for dx, dy, ha in (
+            (4, 0, "left"),
+            (-4, 0, "right"),
+            (3, 5, "left"),
+            (-3, 5, "right"),
+            (3, -6, "left"),
+            (-3, -6, "right"),
+        ):
             text = ax.annotate(
                 row.name, (row.estimate, -row.log10_p), (dx, dy), textcoords="offset points",
                 ha=ha, va="center", fontsize=6, color=INK, annotation_clip=False,

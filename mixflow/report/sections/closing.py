@@ -17,13 +17,20 @@ def status(view: View) -> Section:
     test_counts = _tests(view)
     found = sorted({s for c in counts.values() for s in c} | set(test_counts))
     rows = [
-        {"code": s, "meaning": MEANING[s], "counts": [c.get(s, 0) for c in counts.values()], "tests": test_counts.get(s, 0)}
+        {
+            "code": s,
+            "meaning": MEANING[s],
+            "counts": [c.get(s, 0) for c in counts.values()],
+            "tests": test_counts.get(s, 0),
+        }
         for s in found
     ]
     others = [MEANING[s] for s in Status if s not in found and s is not Status.NOT_RUN]
     section = Section("status", {"rows": rows, "models": list(counts), "others": others})
     model = view.headline
-    table = pd.DataFrame({"feature": model.feature_ids, "name": [view.names.get(f, f) for f in model.feature_ids]})
+    table = pd.DataFrame(
+        {"feature": model.feature_ids, "name": [view.names.get(f, f) for f in model.feature_ids]}
+    )
     table["status"] = [MEANING[Status(int(code))].label for code in model.status]
     table["n_obs"] = model.fit["n_obs"].values
     section.tables[f"status_{model.name}"] = table

@@ -13,7 +13,8 @@ from mixflow.report.section import Section
 from mixflow.report.share import SMALLEST_CELL, suppressed
 from mixflow.report.view import Column, View
 
-MOST_LEVELS = 30
+MOST_LEVELS = 30  # rows of a table of counts
+CARD_LEVELS = 12  # levels listed one by one
 
 
 def design(view: View) -> Section:
@@ -44,22 +45,34 @@ def design(view: View) -> Section:
 
 def _factor_facts(view: View, sheet: pd.DataFrame, column: Column) -> dict[str, Any]:
     counts = view.factor_values(column.name, list(sheet.index)).value_counts(sort=False)
-    shown = len(counts) <= MOST_LEVELS and not (view.share and counts.median() < SMALLEST_CELL)
+    shown = len(counts) <= CARD_LEVELS and not (view.share and counts.median() < SMALLEST_CELL)
     cells = counts.to_frame("samples")
     text = suppressed(cells)["samples"] if view.share else cells["samples"].astype(str)
-    rows = [{"level": str(level), "n": int(n), "text": text[level]} for level, n in counts.items()] if shown else []
+    rows = (
+        [{"level": str(level), "n": int(n), "text": text[level]} for level, n in counts.items()]
+        if shown
+        else []
+    )
     reference = view.headline.attr("references", {}).get(column.name, column.reference)
-    return {"name": column.name, "label": column.label, "levels": rows, "n_levels": len(counts), "reference": reference,
+    return {"name": column.name, "label": column.label, "levels": rows, "n_levels": int((counts > 0).sum()), "median": counts[counts > 0].median(), "reference": reference,
             "most": max([r["n"] for r in rows], default=1)}  # fmt: skip
 
 
 def _numbers(view: View, sheet: pd.DataFrame) -> list[dict[str, Any]]:
     found = []
     for column in view.columns.values():
-        values = sheet[column.name].astype(float).dropna() if column.kind == "number" else pd.Series(dtype=float)
+        values = (
+            sheet[column.name].astype(float).dropna() if column.kind == "number" else pd.Series(dtype=float)
+        )
         if not len(values):
             continue
-        facts = {"label": column.label, "unit": column.unit, "mean": values.mean(), "sd": values.std(), "n": len(values)}
+        facts = {
+            "label": column.label,
+            "unit": column.unit,
+            "mean": values.mean(),
+            "sd": values.std(),
+            "n": len(values),
+        }
         ends = {} if view.share else {"low": values.min(), "high": values.max()}
         found.append(facts | ends)
     return found
@@ -67,12 +80,16 @@ def _numbers(view: View, sheet: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _crossed(view: View, sheet: pd.DataFrame) -> list[dict[str, Any]]:
     """Samples of each contrast factor by each batch factor, the tables in which confounding shows."""
-    compared = dict.fromkeys(c.factor for c in view.headline.contrasts if c.levels and c.factor in view.columns)
+    compared = dict.fromkeys(
+        c.factor for c in view.headline.contrasts if c.levels and c.factor in view.columns
+    )
     batches = [f for f in (view.batch_factors or view.headline.groups) if f in view.columns]
     found = []
     for factor in compared:
         for batch_factor in batches:
-            counts = pd.crosstab(sheet[batch_factor].astype(str), view.factor_values(factor, list(sheet.index)), dropna=False)
+            counts = pd.crosstab(
+                sheet[batch_factor].astype(str), view.factor_values(factor, list(sheet.index)), dropna=False
+            )
             if factor == batch_factor or len(counts) > MOST_LEVELS:
                 continue
             text = suppressed(counts) if view.share else counts.astype(str)
@@ -103,12 +120,18 @@ def _dropped_rows(view: View) -> list[dict[str, Any]]:
 
 
 def _counts_table(factors: list[dict[str, Any]]) -> pd.DataFrame:
-    rows = [{"factor": f["name"], "level": r["level"], "samples": r["text"]} for f in factors for r in f["levels"]]
+    rows = [
+        {"factor": f["name"], "level": r["level"], "samples": r["text"]} for f in factors for r in f["levels"]
+    ]
     return pd.DataFrame(rows, columns=["factor", "level", "samples"])
 
 
 def _dropped_table(view: View) -> pd.DataFrame:
-    rows = [{"reason": reason, "id": i, "name": view.names.get(i, "")} for reason, ids in view.dropped.items() for i in ids]
+    rows = [
+        {"reason": reason, "id": i, "name": view.names.get(i, "")}
+        for reason, ids in view.dropped.items()
+        for i in ids
+    ]
     known = pd.DataFrame(rows, columns=["reason", "id", "name"])
     in_data = known["id"].isin(view.features.index)
     return known[in_data | ~known["id"].isin(view.sample_ids)] if not view.share else known[in_data]
@@ -135,7 +158,12 @@ def quality(view: View) -> Section:
 def batch(view: View) -> Section:
     """What batches explain, where the samples lie, and what goes together with them."""
     section = Section("batch")
-    section.facts = {"batch": view.batch, "factors": view.batch_factors, "notes": view.batch_notes, "associations": []}
+    section.facts = {
+        "batch": view.batch,
+        "factors": view.batch_factors,
+        "notes": view.batch_notes,
+        "associations": [],
+    }
     if view.batch is None:
         return section
     section.add("share", batch_pictures.shares(view))

@@ -31,11 +31,19 @@ def results(view: View) -> Section:
     blocks = []
     for row in contrast_rows(model):
         frame = model.results(row.contrast.name)
-        section.add(f"volcano {row.slug}", volcano(frame, row.slug, row.contrast.name, row.contrast.text, view.unit, model.alpha))
+        section.add(
+            f"volcano {row.slug}",
+            volcano(frame, row.slug, row.contrast.name, row.contrast.text, view.unit, model.alpha),
+        )
         section.add(f"p {row.slug}", p_histogram(frame, row.slug, row.contrast.name))
         top = frame[np.isfinite(frame["log10_p"])].nsmallest(STATIC_ROWS, "log10_p")
         blocks.append({"row": row, "top": top.to_dict("records"), "not_tested": _not_tested(frame)})
-    section.facts = {"blocks": blocks, "model": model, "omnibus": _omnibus(view, section), "fit_on": _fit_on(view)}
+    section.facts = {
+        "blocks": blocks,
+        "model": model,
+        "omnibus": _omnibus(view, section),
+        "fit_on": _fit_on(view),
+    }
     for each in view.models:
         for row in contrast_rows(each):
             section.tables[f"results_{each.name}_{row.slug}"] = tidy(view, each, row.contrast.name)
@@ -67,14 +75,23 @@ def _omnibus(view: View, section: Section) -> list[dict[str, Any]]:
         return []
     found = []
     for i, name in enumerate(model.tests["omnibus"].values):
-        frame = pd.DataFrame({"feature": model.feature_ids, "name": [view.names[f] for f in model.feature_ids]})
+        frame = pd.DataFrame(
+            {"feature": model.feature_ids, "name": [view.names[f] for f in model.feature_ids]}
+        )
         for column in OMNIBUS:
             frame[column] = model.tests[column].values[:, i]
         frame["status"] = [MEANING[Status(int(code))].label for code in model.tests["f_status"].values[:, i]]
         section.tables[f"omnibus_{name}"] = frame
         hits = int((frame["f_q_value"] < model.alpha).sum())
         top = frame[np.isfinite(frame["f_p_value"])].nsmallest(STATIC_ROWS, "f_p_value")
-        found.append({"name": str(name), "hits": hits, "tested": int(np.isfinite(frame["f_p_value"]).sum()), "top": top.to_dict("records")})
+        found.append(
+            {
+                "name": str(name),
+                "hits": hits,
+                "tested": int(np.isfinite(frame["f_p_value"]).sum()),
+                "top": top.to_dict("records"),
+            }
+        )
     return found
 
 
@@ -87,7 +104,9 @@ def one_group(view: View) -> Section:
             counts = shown[column].astype(int)
             shown[column] = counts.astype(str).where((counts == 0) | (counts >= SMALLEST_CELL), SUPPRESSED)
     factors = [{"factor": f, "n": int(n)} for f, n in frame["factor"].value_counts(sort=False).items()]
-    section = Section("onegroup", {"rows": shown.head(50).to_dict("records"), "n": len(frame), "factors": factors})
+    section = Section(
+        "onegroup", {"rows": shown.head(50).to_dict("records"), "n": len(frame), "factors": factors}
+    )
     section.tables["seen_in_one_group"] = shown
     return section
 
@@ -95,7 +114,9 @@ def one_group(view: View) -> Section:
 def variance(view: View) -> Section:
     """Shares of the variance over features."""
     model = view.headline
-    section = Section("variance", {"explained": explained(view, model), "model": model, "top": _top_shares(view, model)})
+    section = Section(
+        "variance", {"explained": explained(view, model), "model": model, "top": _top_shares(view, model)}
+    )
     section.add("partition", partition(model))
     for each in view.models:
         section.tables[f"variance_components_{each.name}"] = components(view, each)
@@ -130,7 +151,7 @@ def feature(view: View) -> Section:
     section = Section("feature", {"n_named": len(named_features(view)), "not_fitted": _not_fitted(view)})
     rows = contrast_rows(model)
     if rows:
-        best = max(rows, key=lambda r: r.hits)
+        best = rows[0]
         on = onefeature.axis(view, model, best.contrast)
         if on is not None:
             chosen = [f for f in named_features(view) if f in map(str, view.settings["features"])]

@@ -19,7 +19,7 @@ def summary(view: View) -> Section:
     """Headline, leaders, the models side by side, what is to be doubted, what explains the variance."""
     model = view.headline
     rows = contrast_rows(model)
-    first = max(rows, key=lambda r: r.hits) if rows else None
+    first = rows[0] if rows else None  # the user named it first
     section = Section("summary")
     section.facts = {
         "model": model,
@@ -52,7 +52,13 @@ def forest(frame: pd.DataFrame) -> list[dict]:
         return round(100 * (value - low) / span, 1)
 
     return [
-        {**row, "zero": at(0.0), "x": at(row["estimate"]), "x0": at(row["conf_low"]), "x1": at(row["conf_high"])}
+        {
+            **row,
+            "zero": at(0.0),
+            "x": at(row["estimate"]),
+            "x0": at(row["conf_low"]),
+            "x1": at(row["conf_high"]),
+        }
         for row in frame.to_dict("records")
         if np.isfinite(row["estimate"])
     ]
