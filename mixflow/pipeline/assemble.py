@@ -10,7 +10,7 @@ import xarray as xr
 import yaml
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.pipeline import record
+from mixflow.pipeline import record, seen, sheets
 from mixflow.store import provenance, zarr_io
 from mixflow.study.config import Study
 
@@ -24,6 +24,7 @@ def run(study: Study, data: Path, batch: Path, models: Sequence[Path], out: Path
     groups: dict[str, xr.Dataset] = {}
     for path, part in zip((data, batch, *models), parts, strict=True):
         _take(groups, part, path)
+    groups["data/one_group"] = seen.one_group_table(study, groups["data"], sheets.from_tree(parts[0]))
     before = [step for part in parts for step in provenance.steps(part)]
     last = record.group(study, "assemble", clock, [data, batch, *models], before)
     groups["provenance"] = last.assign_attrs(config=yaml.safe_dump(study.raw, sort_keys=False))

@@ -99,15 +99,20 @@ def command(config: Path, cores: str, extra: Sequence[str]) -> list[str]:
 def release_stale_lock(folder: Path, words: Sequence[str]) -> bool:
     """Unlock ``folder`` where the run that locked it was killed; True where a lock was taken away.
 
-    A run that lives, or a lock that mixflow cannot tell to be dead, raises MixflowError with the way out.
+    Jobs that outlived the killed run are waited for, since they write the same files. A run that lives, or a
+    lock that mixflow cannot tell to be dead, raises MixflowError with the way out.
     """
-    if not any((folder / LOCKS).glob("*")):
+    if "--unlock" in words or not any((folder / LOCKS).glob("*")):
         return False
     owner = _owner(folder)
     if owner is None or owner["host"] != socket.gethostname():
         raise MixflowError(_locked(folder, "by a run that mixflow did not start on this machine"))
-    if _identity(owner["pid"]) == owner or _snakemake_in(folder):
-        raise MixflowError(_locked(folder, f"by a run that is still going (process {owner['pid']})"))
+    living = [pid for pid, is_job in _processes_in(folder) if not is_job]
+    if living or (owner["start"] is not None and _identity(owner["pid"]) == owner):
+        pid = living[0] if living else owner["pid"]
+        raise MixflowError(_locked(folder, f"by a run that is still going (process {pid})"))
+    while any(is_job for _, is_job in _processes_in(folder)):
+        time.sleep(0.5)
     done = subprocess.run([*words, "--unlock"], cwd=folder, capture_output=True, text=True)
     if done.returncode:
         raise MixflowError(Problem(f"the lock of a killed run cannot be removed: {done.stderr.strip()}"))
@@ -131,25 +136,29 @@ def _owner(folder: Path) -> dict | None:
 
 
 def _identity(pid: int) -> dict:
-    """Host, pid and start time of a process (a pid alone is used again); start None where it is gone."""
+    """Host, pid and start time of a process (a pid alone is used again); start None where it is dead."""
     import psutil
 
     try:
-        start = psutil.Process(pid).create_time()
+        process = psutil.Process(pid)
+        start = None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except psutil.NoSuchProcess:
         start = None
     return {"host": socket.gethostname(), "pid": pid, "start": start}
 
 
-def _snakemake_in(folder: Path) -> bool:
-    """Whether any Snakemake of this machine works in ``folder`` (one started without mixflow, say)."""
+def _processes_in(folder: Path) -> list[tuple[int, bool]]:
+    """Processes of Snakemake that work in ``folder``, however started: pid, and whether it is only a job."""
     import psutil
 
-    for process in psutil.process_iter(["cmdline", "cwd"]):
+    here = str(folder.resolve())
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
         words = " ".join(process.info["cmdline"] or [])
-        if "snakemake" in words and process.info["cwd"] == str(folder.resolve()):
-            return True
-    return False
+        if "snakemake" in words and process.info["cwd"] == here:
+            is_job = ".snakemake/scripts" in words or "--mode subprocess" in words
+            found.append((process.info["pid"], is_job))
+    return found
 
 
 def _locked(folder: Path, why: str) -> Problem:

@@ -15,6 +15,7 @@ from mixflow import resources
 from mixflow.pipeline import codehash
 from mixflow.pipeline.paths import Paths
 from mixflow.study import config as config_module
+from mixflow.study.columns import fixed_columns, kept_columns, terms_of
 from mixflow.study.config import Study
 from mixflow.study.plan import Plan, load_plan
 
@@ -22,8 +23,7 @@ DEFAULT_CONFIG = Path("config/config.yaml")
 SETTINGS: dict[str, tuple[str, ...]] = {
     "check": ("data", "samples", "preprocess", "batch", "models", "few_levels"),
     "ingest": ("data", "samples"),
-    "preprocess": ("preprocess", "models"),
-    "batch": ("batch", "models"),
+    "preprocess": ("preprocess",),
     "report": ("title", "report"),
 }
 """Keys of the config that a step depends on beyond what its input stores hold; all where not listed."""
@@ -66,6 +66,9 @@ class Workflow:
 
     def settings(self, step: str) -> str:
         """Hash of the part of the config that ``step`` depends on; another value runs the step again."""
+        if step == "batch":
+            model = fixed_columns(terms_of(self.study, self.study.headline))
+            return _hash([self.study.raw["batch"], kept_columns(self.study), sorted(model)])
         keys = SETTINGS.get(step)
         return _hash(self.study.raw if keys is None else {key: self.study.raw[key] for key in keys})
 

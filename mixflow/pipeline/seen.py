@@ -1,0 +1,40 @@
+"""Features seen in one group only: the table `data/one_group`, which follows the models' factors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixflow.preprocess.one_group import one_group
+from mixflow.study.columns import fixed_columns, terms_of
+from mixflow.study.config import Study
+from mixflow.study.plan import load_plan
+from mixflow.study.sheet import Sheet
+
+TEXT = ("feature_id", "factor", "level")
+COUNTS = ("n_observed", "n_level", "n_other")
+
+
+def one_group_table(study: Study, data: xr.Dataset, sheet: Sheet) -> xr.Dataset:
+    """Features seen in a single level of a factor among the fixed effects of any model."""
+    fitted = (sheet.role == "sample").to_numpy()
+    factors = sheet.frame[compared_factors(study, sheet)]
+    found = one_group(data["raw"].values, data.attrs["scale"], factors, fitted, list(data["feature"].values))
+    return xr.Dataset({name: ("only", _typed(found, name)) for name in (*TEXT, *COUNTS, "p_value")})
+
+
+def compared_factors(study: Study, sheet: Sheet) -> list[str]:
+    """Factors that stand among the fixed effects of a model of the plan, in the order of the sheet."""
+    used: set[str] = set()
+    for model in load_plan(study).models:
+        used |= fixed_columns(terms_of(study, model))
+    return [name for name, column in sheet.columns.items() if name in used and column.kind != "number"]
+
+
+def _typed(found: pd.DataFrame, name: str) -> Any:
+    if name in TEXT:
+        return np.asarray(found[name].astype(str) if len(found) else [], dtype=object)
+    return found[name].to_numpy(dtype="int64" if name in COUNTS else "float64")
