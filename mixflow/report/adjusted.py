@@ -1,7 +1,8 @@
 """The fit of one feature as a reader sees it: means of the groups, or a line, at the average of all else.
 
-The columns of the design are made from the names of the coefficients (`(Intercept)`, `age`, `AD[AD]`, products with
-`:`), which is all that the store says of them; a model with any other column (a spline, a function) has no drawn fit.
+The columns of the design are made from the names of the coefficients (`(Intercept)`, `age`, `AD[AD]`,
+products with `:`), which is all that the store says of them; a model with any other column (a spline, a
+function) has no drawn fit.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ def build(
 ) -> list[Path]:
     """Write the report of a study into ``out`` and give the paths written, the page first.
 
-    ``features`` (ids or names) get their values by sample into the page, beside those named in the config and the
-    top ones of each contrast. ``share`` makes the copy for a collaborator (see `mixflow.report.share`).
+    ``features`` (ids or names) get their values by sample into the page, beside those named in the config
+    and the top ones of each contrast. ``share`` makes the copy for a collaborator (`mixflow.report.share`).
 
     Raises:
         MixflowError: the store has no data or no fitted model, or a wanted feature is not in it.

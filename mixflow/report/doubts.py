@@ -1,4 +1,4 @@
-"""What is to be doubted, in sentences: few levels, confounding, singular fits, harmonised input, models that disagree."""
+"""What is to be doubted: few levels, confounding, singular fits, harmonised input, models that disagree."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def _few_levels(view: View, model: ModelView) -> list[Doubt]:
     companions = [m for m in view.models if m.role == "companion"]
     found = []
     for entry in model.attr("few_levels", []):
-        text = f"The variance between levels of {entry['group']} is estimated from {entry['levels']} of them and is poorly known."
+        text = f"The variance between levels of {entry['group']} is estimated from {entry['levels']} of them "
+        text += "and is poorly known."
         for companion in companions:
             text += f" Beside it, {companion.title}: {_beside(view, companion)}."
         found.append(Doubt(f"Only {entry['levels']} levels of {entry['group']}", text))
@@ -69,7 +70,8 @@ def _confounded_by(view: View, model: ModelView, factor: str, sheet: pd.DataFram
         inside = groups == level
         told = _one_sided(view, model, sheet, inside) + _far_numbers(view, model, sheet, inside, groups)
         if told and not (view.share and n < SMALLEST_CELL):
-            text = f"{level} has {n} samples: {', '.join(told)}. What is due to {level} cannot be told apart from that."
+            text = f"{level} has {n} samples: {', '.join(told)}. "
+            text += f"What is due to {level} cannot be told apart from that."
             found.append(
                 Doubt(
                     f"{level} is unlike the other levels of {view.columns[factor].label}",
@@ -111,10 +113,13 @@ def _far_numbers(
         )  # of the other levels, one odd one aside
         if spread > 0 and abs(here - usual) > FAR * spread:
             unit = f" {column.unit}" if column.unit else ""
-            found.append(
-                f"{column.label} {abs(here - there):.0f}{unit} {'lower' if here < there else 'higher'} (mean {here:.0f} against {there:.0f})"
-            )
+            found.append(f"{column.label} {_away(here, there, unit)} (mean {here:.0f} against {there:.0f})")
     return found
+
+
+def _away(here: float, there: float, unit: str) -> str:
+    """'30 years lower'."""
+    return f"{abs(here - there):.0f}{unit} {'lower' if here < there else 'higher'}"
 
 
 def _without(view: View, inside: pd.Series) -> str:
@@ -130,7 +135,8 @@ def _singular(model: ModelView) -> list[Doubt]:
     n, total = model.status_counts().get(Status.SINGULAR, 0), len(model.feature_ids)
     if not n:
         return []
-    text = "A variance was estimated as zero there. The estimates are valid; that variance adds nothing to the degrees of freedom."
+    text = "A variance was estimated as zero there. The estimates are valid; "
+    text += "that variance adds nothing to the degrees of freedom."
     return [Doubt(f"{n} of {total} fits are singular", text)]
 
 
@@ -144,8 +150,9 @@ def _harmonised(view: View) -> list[Doubt]:
     if view.batch is None or str(view.batch.attrs.get("fit_on", "raw")) != "harmonised":
         return []
     text = (
-        "Batch effects were removed before the fit, which makes p-values too small: on data without any effect, 11.4 % of "
-        "tests fell below 5 %. Fit the raw values with the batch in the model for a result to rely on."
+        "Batch effects were removed before the fit, which makes p-values too small: on data without any "
+        "effect, 11.4 % of tests fell below 5 %. Fit the raw values with the batch in the model for a result "
+        "to rely on."
     )
     return [Doubt("Fitted to batch-corrected values", text, True)]
 
@@ -160,6 +167,7 @@ def _disagree(view: View) -> list[Doubt]:
                 continue
             union = base.hits + other.hits - other.shared
             if union >= 4 and other.shared < union / 2:
-                text = f"{contrast.name}: {base.hits} features in the headline, {other.hits} here, {other.shared} in both."
+                text = f"{contrast.name}: {base.hits} features in the headline, {other.hits} here, "
+                text += f"{other.shared} in both."
                 found.append(Doubt(f"{row.model.title} disagrees", text, True))
     return found

@@ -50,7 +50,7 @@ def _scripts(folder: Path) -> str:
 
 
 def _made(view: View) -> str:
-    """The day on which the last step of the study ran (the store's own date: the same store gives the same page)."""
+    """The day on which the last step of the study ran: the same store gives the same page."""
     started = [str(s.get("started") or "") for s in view.provenance["steps"]]
     return max(started, default="")[:10]
 
@@ -105,6 +105,7 @@ def p_value(value: Any) -> str:
 
 
 def percent(value: Any, digits: int = 0) -> str:
+    """A fraction as per cent, with a narrow space."""
     return f"{float(value):.{digits}%}".replace("%", "\u202f%")
 
 

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import yaml
 
+from mixflow import resources
 from mixflow.report.view import View
 
-REFERENCES = {
-    "lme4": "Bates D, Mächler M, Bolker B, Walker S. Fitting linear mixed-effects models using lme4. J Stat Softw 2015;67(1):1-48.",
-    "lmertest": "Kuznetsova A, Brockhoff PB, Christensen RHB. lmerTest package: tests in linear mixed effects models. J Stat Softw 2017;82(13):1-26.",
-    "satterthwaite": "Satterthwaite FE. An approximate distribution of estimates of variance components. Biometrics Bull 1946;2(6):110-114.",
-    "reml": "Patterson HD, Thompson R. Recovery of inter-block information when block sizes are unequal. Biometrika 1971;58(3):545-554.",
-    "bh": "Benjamini Y, Hochberg Y. Controlling the false discovery rate. J R Stat Soc B 1995;57(1):289-300.",
-    "combat": "Johnson WE, Li C, Rabinovic A. Adjusting batch effects in microarray expression data using empirical Bayes methods. Biostatistics 2007;8(1):118-127.",
-    "clr": "Aitchison J. The statistical analysis of compositional data. J R Stat Soc B 1982;44(2):139-177.",
-    "fisher": "Fisher RA. On the interpretation of chi-squared from contingency tables, and the calculation of P. J R Stat Soc 1922;85(1):87-94.",
-}
 TRANSFORMS = {
     "log2": "log2-transformed",
     "log1p": "transformed by log(1 + x)",
@@ -55,7 +47,8 @@ def methods(view: View) -> tuple[str, list[str]]:
         *_tests(view, cite),
         *_software(view),
     ]
-    return " ".join(sentences), [REFERENCES[key] for key in cite.keys]
+    known = yaml.safe_load((resources.root() / "reports" / "references.yaml").read_text(encoding="utf-8"))
+    return " ".join(sentences), [known[key] for key in cite.keys]
 
 
 def _data(view: View, cite: _Cited) -> list[str]:
@@ -68,7 +61,8 @@ def _data(view: View, cite: _Cited) -> list[str]:
     ]
     done += [NORMALISED[t] for t in [str(attrs.get("normalise", "none"))] if t in NORMALISED]
     n_samples = int((view.roles == "sample").sum())
-    text = f"Measurements of {plural(n, 'feature')} in {plural(n_samples, 'sample')} ({attrs.get('scale', 'free')} scale)"
+    scale = attrs.get("scale", "free")
+    text = f"Measurements of {plural(n, 'feature')} in {plural(n_samples, 'sample')} ({scale} scale)"
     text += f" were {' and '.join(done)}." if done else " were analysed as given."
     filtered = (
         f" Filters set {plural(n - kept, 'feature')} aside; {kept:,} were analysed." if kept < n else ""
@@ -104,7 +98,8 @@ def _model(view: View, cite: _Cited) -> list[str]:
         if model.method == "REML"
         else " by maximum likelihood"
     )
-    text = f"For each feature a {kind} ({model.formula}) was fitted to {model.n_samples:,} samples{reml if model.is_mixed else ''}"
+    text = f"For each feature a {kind} ({model.formula}) was fitted to {model.n_samples:,} samples"
+    text += reml if model.is_mixed else ""
     text += f", with the likelihood of lme4 {cite('lme4')}." if model.is_mixed else "."
     references = ", ".join(f"{factor}: {level}" for factor, level in model.attr("references", {}).items())
     return [text, f"Reference levels: {references}."] if references else [text]
@@ -121,8 +116,9 @@ def _tests(view: View, cite: _Cited) -> list[str]:
     )
     scope = "within each contrast" if model.adjust == "within" else "across contrasts"
     text = (
-        f"Contrasts ({'; '.join(c.name for c in model.contrasts)}) were tested by Wald t tests with {df}; the false discovery "
-        f"rate was controlled {scope} by the Benjamini-Hochberg procedure {cite('bh')} at {model.alpha:.0%}."
+        f"Contrasts ({'; '.join(c.name for c in model.contrasts)}) were tested by Wald t tests with {df}; "
+        f"the false discovery rate was controlled {scope} by the Benjamini-Hochberg procedure {cite('bh')} "
+        f"at {model.alpha:.0%}."
     )
     only = (
         f" Features observed in one group only were tested by Fisher's exact test {cite('fisher')}."

@@ -159,7 +159,7 @@ class ModelView:
 
     @cached_property
     def shares(self) -> pd.DataFrame:
-        """Share of variance of each grouping factor and of the residual, feature x group (sum over its terms)."""
+        """Share of variance of each grouping factor and the residual, feature x group (terms summed)."""
         if "share" not in self.fit:
             return pd.DataFrame(index=self.feature_ids)
         groups = [str(g) for g in self.fit["component_group"].values]

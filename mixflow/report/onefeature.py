@@ -29,6 +29,7 @@ class Axis:
     sample_ids: list[str]
     colour_factor: str
     colours: np.ndarray
+    colour_levels: tuple[str, ...]
     unit_column: str
     units: np.ndarray
     share: bool
@@ -68,7 +69,7 @@ class FeatureView:
 
     @property
     def colour_levels(self) -> list[str]:
-        return sorted(set(self.axis.colours))
+        return list(self.axis.colour_levels)
 
     @property
     def paired(self) -> str:
@@ -122,23 +123,25 @@ def axis(view: View, model: ModelView, contrast: Contrast) -> Axis | None:
     colour_factor, colours = grouping(view)
     unit = unit_column(view, model, factor, ids) if levels else ""
     units = view.samples.loc[ids, unit].astype(str).to_numpy() if unit else np.array([""] * len(ids))
+    shown = colours[ids].astype(str).to_numpy()
     return Axis(
-        factor,
-        tuple(levels),
-        x,
-        grid,
-        rows,
-        ids,
-        colour_factor,
-        colours[ids].to_numpy(),
-        unit,
-        units,
-        view.share,
+        factor=factor,
+        levels=tuple(levels),
+        x=x,
+        grid=grid,
+        rows=rows,
+        sample_ids=ids,
+        colour_factor=colour_factor,
+        colours=shown,
+        colour_levels=tuple(level for level in colours.cat.categories if level in set(shown)),
+        unit_column=unit,
+        units=units,
+        share=view.share,
     )
 
 
 def unit_column(view: View, model: ModelView, factor: str, ids: list[str]) -> str:
-    """The column whose samples are joined by lines: the declared unit, else a grouping factor of few samples a level."""
+    """Whose samples are joined by lines: the declared unit, else a grouping factor of few samples a level."""
     declared: Any = (view.config.get("samples") or {}).get("unit")
     name = declared.get("column") if isinstance(declared, dict) else declared
     for candidate in [name, *model.groups]:

@@ -1,7 +1,8 @@
 """Numbers for the page's JavaScript, small: arrays as bytes, gzipped together, base64.
 
-Up to `PRECISE` tests estimates travel as float32. Above, as 16-bit logarithms in steps of 0.1 % (three significant
-digits, which is what the page shows; the full numbers are in tables/): 20,000 features x 20 contrasts are then 3.4 MB.
+Up to `PRECISE` tests estimates travel as float32. Above, as 16-bit logarithms in steps of 0.1 % (three
+significant digits, which is what the page shows; the full numbers are in tables/): 20,000 features x 20
+contrasts are then 3.4 MB.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Pack:
         self._add(name, _planes(np.asarray(values, dtype="<f4")), kind="f4")
 
     def logs(self, name: str, values: np.ndarray, step: float = STEP) -> None:
-        """Sign and logarithm in 16 bits: relative error ``step`` / 2; more than 14 decades under the largest is zero."""
+        """Sign and logarithm in 16 bits: relative error ``step`` / 2; 14 decades under the top is zero."""
         values = np.asarray(values, dtype=float)
         size = np.abs(values)
         used = np.isfinite(values) & (size > 0)

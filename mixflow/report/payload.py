@@ -1,4 +1,4 @@
-"""What the page's JavaScript gets: every feature's results, and values by sample of the features worth a look."""
+"""What the page's JavaScript gets: every feature's results, and values by sample of the leading ones."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _shares(pack: Pack, model: ModelView, facts: dict[str, Any]) -> None:
 
 
 def _axes(pack: Pack, view: View, named: list[str]) -> list[dict[str, Any]]:
-    """For each factor that a contrast compares: positions, groups, values and the fit of the named features."""
+    """For each factor that a contrast compares: positions, groups, values, and fits of the named features."""
     model, found, done = view.headline, [], set()
     for contrast in model.contrasts:
         axis = None if contrast.factor in done else onefeature.axis(view, model, contrast)
@@ -156,7 +156,7 @@ def _axis_facts(axis: onefeature.Axis, at: int, view: View) -> dict[str, Any]:
     facts |= {"label": column.label, "unit": column.unit}
     if view.share:
         return facts
-    levels = sorted(set(axis.colours))
+    levels = list(axis.colour_levels)
     facts |= {
         "colour": axis.colour_factor,
         "colours": levels,

@@ -1,8 +1,9 @@
 """The copy for a collaborator: nothing that points at a person, a place or a machine.
 
-Sample ids become pseudonyms (in an order that the ids decide through a hash, so that the order of the sheet is not
-told), no picture or table has sample-level values, cells under five are suppressed together with one more cell of
-their row so that they cannot be worked out from the total, and paths, hosts, users and commands are left out.
+Sample ids become pseudonyms (in an order that the ids decide through a hash, so that the order of the sheet
+is not told), no picture or table has sample-level values, cells under five are suppressed together with one
+more cell of their row so that they cannot be worked out from the total, and paths, hosts, users and commands
+are left out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+import yaml
 
 SMALLEST_CELL = 5
 SUPPRESSED = "<5"
@@ -29,7 +31,7 @@ def pseudonyms(sample_ids: list[str]) -> dict[str, str]:
 
 def shareable(tree: xr.DataTree) -> xr.DataTree:
     """The tree with pseudonyms for sample ids, and without notes, paths, commands and the config."""
-    names = pseudonyms([str(s) for s in tree["data"]["sample"].values])
+    names = pseudonyms([str(s) for s in tree["data"].to_dataset()["sample"].values])
     groups = {node.path: _renamed(node.to_dataset(inherit=True), names) for node in tree.subtree}
     groups["/provenance"] = _bare_provenance(groups.get("/provenance", xr.Dataset()))
     return xr.DataTree.from_dict(groups)
@@ -46,7 +48,7 @@ def _renamed(dataset: xr.Dataset, names: dict[str, str]) -> xr.Dataset:
         told = _list(attrs["dropped_rows"])
         attrs["dropped_rows"] = json.dumps({k: [names.get(s, "S???") for s in v] for k, v in told.items()})
     attrs.pop("notes", None)
-    return dataset.assign_attrs(attrs).drop_attrs(deep=False).assign_attrs(attrs)
+    return dataset.drop_attrs(deep=False).assign_attrs(attrs)
 
 
 def _list(value: Any) -> Any:
@@ -54,9 +56,7 @@ def _list(value: Any) -> Any:
 
 
 def _bare_provenance(group: xr.Dataset) -> xr.Dataset:
-    """Steps with times, versions and hashes; inputs by their checksums only; the report's settings of the config."""
-    import yaml
-
+    """Steps with times, versions and hashes, inputs by their checksums, the report's part of the config."""
     attrs = dict(group.attrs)
     config = yaml.safe_load(attrs.get("config") or "") or {}
     unit = (config.get("samples") or {}).get("unit")
@@ -78,7 +78,7 @@ def _bare_step(step: dict[str, Any]) -> dict[str, Any]:
 
 
 def suppressed(counts: pd.DataFrame) -> pd.DataFrame:
-    """Counts with cells of one to four as '<5', and one more cell withheld where a row or column has only one such."""
+    """Counts of one to four as '<5', and one more cell withheld where a row or column has only one such."""
     small = (counts > 0) & (counts < SMALLEST_CELL)
     hidden = small.copy()
     for axis in (1, 0):

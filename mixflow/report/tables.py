@@ -32,7 +32,7 @@ def file_name(name: str) -> str:
 
 
 def write_workbook(sections: list[Section], path: Path) -> Path:
-    """A sheet a table, with a first sheet that says what each holds. Text is never read as number, date or formula."""
+    """A sheet a table, and a first one that lists them. Text stays text: no number, date or formula."""
     options = {
         "constant_memory": True,
         "strings_to_numbers": False,

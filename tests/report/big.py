@@ -7,9 +7,10 @@ import json
 import numpy as np
 import xarray as xr
 from scipy import stats
-from synthetic import fit_dataset, provenance, q_values, study
 
 from mixflow.status import Status
+from tests.report.synthetic import fit_dataset, q_values, study
+from tests.report.synthetic_data import provenance
 
 
 def big(n_features: int = 20_000, n_contrasts: int = 20, seed: int = 3) -> xr.DataTree:
@@ -63,9 +64,18 @@ def random_tests(ids: np.ndarray, n: int, rng: np.random.Generator) -> xr.Datase
     p = 2 * stats.t.sf(np.abs(t), df)
     half = stats.t.isf(0.025, df) * error
     q = np.column_stack([q_values(column) for column in p.T])
-    values = dict(estimate=t * error, std_error=error, df=df, statistic=t, p_value=p, log10_p=np.log10(p), q_value=q,
-                  conf_low=t * error - half, conf_high=t * error + half,
-                  status=np.full(shape, Status.OK, dtype="int8"))  # fmt: skip
+    values = dict(
+        estimate=t * error,
+        std_error=error,
+        df=df,
+        statistic=t,
+        p_value=p,
+        log10_p=np.log10(p),
+        q_value=q,
+        conf_low=t * error - half,
+        conf_high=t * error + half,
+        status=np.full(shape, Status.OK, dtype="int8"),
+    )
     facts = [
         {
             "name": f"contrast {i}",

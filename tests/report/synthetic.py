@@ -1,7 +1,7 @@
-"""A made-up study exactly as mixflow/store/schema.py declares it, so that the report is tested without the engine.
+"""A made-up study as mixflow/store/schema.py declares it: the report is tested without the engine.
 
-Paired subjects, three doses, four sites of which one has only controls that are younger (so that there is something to
-doubt), QC samples, missing values that grow as the intensity falls, and every status somewhere.
+Paired subjects, three doses, four sites of which one has only controls that are younger (so that there is
+something to doubt), QC samples, missing values that grow as the intensity falls, and every status somewhere.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import xarray as xr
 from scipy import stats
 
 from mixflow.status import Status
+from tests.report.synthetic_data import DOSES, SITES, batch_dataset, data_datasets, provenance
 
-SITES = ["Aarhus", "Bergen", "Cork", "Delft"]
-DOSES = ["control", "low", "high"]
 PAIRS = [("dose", "high", "control"), ("dose", "low", "control"), ("time", "week 4", "baseline")]
 
 
@@ -50,7 +49,7 @@ def sheet(n_subjects: int, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def measurements(frame: pd.DataFrame, n_features: int, rng: np.random.Generator) -> np.ndarray:
-    """Values, feature x sample: dose effects in one feature of eight, site shifts, paired subjects, missing values."""
+    """Values, feature x sample: dose effects in one of eight, site shifts, paired subjects, gaps."""
     n = len(frame)
     level = rng.normal(18, 2.2, (n_features, 1))
     effect = np.where(np.arange(n_features) % 8 == 0, rng.normal(0.9, 0.5, n_features), 0.0)[:, None]
@@ -121,8 +120,18 @@ def tests_dataset(
     half = stats.t.isf(0.025, df) * error
     status = np.where(np.isfinite(estimate), Status.OK, Status.NOT_ESTIMABLE).astype("int8")
     q = np.column_stack([q_values(column) for column in p.T])
-    values = dict(estimate=estimate, std_error=error, df=df, statistic=t, p_value=p, log10_p=log10_p, q_value=q,
-                  conf_low=estimate - half, conf_high=estimate + half, status=status)  # fmt: skip
+    values = dict(
+        estimate=estimate,
+        std_error=error,
+        df=df,
+        statistic=t,
+        p_value=p,
+        log10_p=log10_p,
+        q_value=q,
+        conf_low=estimate - half,
+        conf_high=estimate + half,
+        status=status,
+    )
     facts = [
         {"name": f"{a} vs {b}", "text": f"{f}: {a} minus {b}", "factor": f, "levels": [a, b], "reference": b}
         for f, a, b in PAIRS
@@ -134,8 +143,14 @@ def tests_dataset(
     return xr.Dataset(data, coords, attrs)
 
 
-def fit_dataset(y: np.ndarray, frame: pd.DataFrame, ids: np.ndarray, mixed: bool, rng: np.random.Generator,
-                attrs: dict[str, Any]) -> tuple[xr.Dataset, xr.Dataset]:  # fmt: skip
+def fit_dataset(
+    y: np.ndarray,
+    frame: pd.DataFrame,
+    ids: np.ndarray,
+    mixed: bool,
+    rng: np.random.Generator,
+    attrs: dict[str, Any],
+) -> tuple[xr.Dataset, xr.Dataset]:
     """fits/<model> and tests/<model> of a made-up model."""
     names, x = dummies(frame)
     beta, cov, n_obs = least_squares(y, x)
@@ -186,135 +201,18 @@ def fit_dataset(y: np.ndarray, frame: pd.DataFrame, ids: np.ndarray, mixed: bool
         data[f"mode {group}"] = (dims, rng.normal(0, 0.4, (n, len(levels))))
         data[f"mode_sd {group}"] = (dims, np.full((n, len(levels)), 0.15))
     few = [{"group": "site", "levels": 4}] if mixed and frame["site"].nunique() < 5 else []
-    told = dict(family="gaussian", reml=True, compare_to="", n_samples=len(frame), rows=json.dumps(list(frame.index)),
-                dropped_rows=json.dumps({}), few_levels=json.dumps(few),
-                references=json.dumps({"dose": "control", "time": "baseline", "sex": "female"}), **attrs)  # fmt: skip
-    return xr.Dataset(data, coords, told), tests_dataset(beta, cov, n_obs, ids, names)
-
-
-def principal_components(value: np.ndarray, n: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (sample x pc) and shares of the rows without missing values."""
-    full = value[np.isfinite(value).all(axis=1)]
-    centred = full - full.mean(axis=1, keepdims=True)
-    _, s, vt = np.linalg.svd(centred, full_matrices=False)
-    return vt[:n].T * s[:n], (s**2 / (s**2).sum())[:n]
-
-
-def batch_dataset(
-    value: np.ndarray, frame: pd.DataFrame, ids: np.ndarray, rng: np.random.Generator
-) -> xr.Dataset:
-    """batch: shares and principal components before and after taking the site's means away."""
-    after = value.copy()
-    for site in SITES:
-        members = (frame["site"] == site).to_numpy()
-        after[:, members] += np.nanmean(value, axis=1, keepdims=True) - np.nanmean(
-            value[:, members], axis=1, keepdims=True
-        )
-    before_scores, before_share = principal_components(value)
-    after_scores, after_share = principal_components(after)
-    share = rng.beta(2, 4, (len(value), 1))
-    data = {
-        "share": (("feature", "factor"), share),
-        "share_after": (("feature", "factor"), share * 0.05),
-        "pc_before": (("sample", "pc"), before_scores),
-        "pc_after": (("sample", "pc"), after_scores),
-        "pc_before_share": ("pc", before_share),
-        "pc_after_share": ("pc", after_share),
-        "association": (("batch_factor", "column"), np.array([[0.41, 0.78, 0.08]])),
-        "association_p": (("batch_factor", "column"), np.array([[0.001, 1e-12, 0.7]])),
-        "aliased": (("batch_factor", "column"), np.array([[False, False, False]])),
-        "harmonised": (("feature", "sample"), after),
-        "cv_before": ("feature", rng.gamma(6, 0.03, len(value))),
-        "cv_after": ("feature", rng.gamma(6, 0.022, len(value))),
-    }
-    coords = {
-        "feature": ids,
-        "sample": _text(frame.index),
-        "factor": _text(["site"]),
-        "batch_factor": _text(["site"]),
-        "column": _text(["dose", "age", "sex"]),
-        "pc": np.arange(1, 4),
-    }
-    note = "site is partly associated with age (eta = 0.78): its effect and the effect of age are hard to tell apart."
-    attrs = dict(method="mixed", factors=json.dumps(["site"]), fit_on="raw", notes=json.dumps([note]))
-    return xr.Dataset(data, coords, attrs)
-
-
-def data_datasets(
-    value: np.ndarray, frame: pd.DataFrame, ids: np.ndarray, kept: np.ndarray
-) -> dict[str, xr.Dataset]:
-    """data and its tables: sheet, annotation, features seen in one group only."""
-    n = len(ids)
-    fitted = np.where(kept[:, None], value, np.nan)
-    reason = _text(np.where(kept, "", "min_observed"))
-    dims = ("feature", "sample")
-    data = xr.Dataset(
-        {"raw": (dims, 2**value), "value": (dims, fitted), "kept": ("feature", kept), "dropped_by": ("feature", reason),
-         "size_factor": ("sample", np.zeros(len(frame)))},
-        {"feature": ids, "sample": _text(frame.index)},
-        dict(scale="intensity", unit="log2 intensity", transform="log2", normalise="median",
-             notes=json.dumps(["12 values of 0 were read as missing."]),
-             dropped=json.dumps({"contaminant": ["CON_1", "CON_2"], "min_observed": list(ids[~kept])})),
-    )  # fmt: skip
-    kinds: dict[str, dict[str, Any]] = {
-        "dose": dict(kind="factor", levels=json.dumps(DOSES), reference="control", label="dose"),
-        "time": dict(kind="factor", levels=json.dumps(["baseline", "week 4"]), reference="baseline"),
-        "age": dict(kind="number", unit="years"),
-        "sex": dict(kind="factor", levels=json.dumps(["female", "male"]), reference="female"),
-        "site": dict(kind="factor", levels=json.dumps(SITES)),
-        "subject": dict(kind="factor"),
-        "role": {},
-    }
-    samples = xr.Dataset()
-    for name, attrs in kinds.items():
-        column = frame[name].to_numpy(float) if name == "age" else _text(frame[name])
-        samples[name] = xr.DataArray(column, dims="sample", attrs=attrs)
-    names = _text(f"GENE{i}" for i in range(n))
-    names[1], names[2] = "2-Mar", "=SUM(A1)"
-    features = xr.Dataset(
-        {"name": ("feature", names), "protein": ("feature", _text(f"Protein number {i}" for i in range(n)))}
+    told = dict(
+        family="gaussian",
+        reml=True,
+        compare_to="",
+        n_samples=len(frame),
+        rows=json.dumps(list(frame.index)),
+        dropped_rows=json.dumps({}),
+        few_levels=json.dumps(few),
+        references=json.dumps({"dose": "control", "time": "baseline", "sex": "female"}),
+        **attrs,
     )
-    only = xr.Dataset(
-        {"feature_id": ("only", ids[5:6]), "factor": ("only", _text(["dose"])), "level": ("only", _text(["high"])),
-         "n_observed": ("only", np.array([14])), "n_level": ("only", np.array([16])), "n_other": ("only", np.array([44])),
-         "p_value": ("only", np.array([1e-9]))}
-    )  # fmt: skip
-    return {"data": data, "data/samples": samples, "data/features": features, "data/one_group": only}
-
-
-CONFIG = """\
-study: made-up
-title: A made-up study of three doses
-data: {data_root: /home/someone/secret, files: [table.tsv]}
-samples: {unit: {column: subject, allow_repeats: true}}
-report: {features: [F0007], top: 20}
-"""
-
-
-def provenance(study: str = "made-up", config: str = CONFIG) -> xr.Dataset:
-    """provenance: two steps with paths, a host's command and versions (none of which may be in a copy to share)."""
-    steps = [
-        {
-            "step": step,
-            "started": "2026-01-05T10:00:00+00:00",
-            "seconds": seconds,
-            "command": f"mixflow {step} /home/someone/secret/config.yaml",
-            "versions": {
-                "mixflow": "0.1.0",
-                "python": "3.11.2",
-                "jax": "0.9.2",
-                "numpy": "2.4.0",
-                "xarray": "2026.9.0",
-            },
-            "inputs": {"/home/someone/secret/table.tsv": "ab" * 32},
-            "config_hash": "cd" * 8,
-            "git_commit": "0123456789abcdef",
-            "seed": 1,
-        }
-        for step, seconds in (("ingest", 1.5), ("fit", 12.25))
-    ]
-    attrs = dict(steps=json.dumps(steps), config=config, study=study, title="A made-up study of three doses")
-    return xr.Dataset(attrs=attrs)
+    return xr.Dataset(data, coords, told), tests_dataset(beta, cov, n_obs, ids, names)
 
 
 def study(n_features: int = 160, n_subjects: int = 30, seed: int = 7) -> xr.DataTree:
@@ -327,16 +225,47 @@ def study(n_features: int = 160, n_subjects: int = 30, seed: int = 7) -> xr.Data
     kept[:6] = True
     fitted = (frame["role"] == "sample").to_numpy()
     models = {
-        "mixed": (True, fitted, dict(role="headline", title="sites and subjects random",
-                  formula="~ dose + time + age + sex + (1 | site) + (1 | subject)",
-                  words="dose, time, age and sex as fixed effects; a random intercept for each site and each subject")),
-        "site-fixed": (False, fitted, dict(role="companion", title="sites fixed",
-                  formula="~ dose + time + age + sex + site", words="dose, time, age, sex and site as fixed effects")),
-        "ignored": (False, fitted, dict(role="sensitivity", title="sites ignored",
-                  formula="~ dose + time + age + sex", words="dose, time, age and sex as fixed effects")),
-        "without-Delft": (True, fitted & (frame["site"] != "Delft").to_numpy(), dict(role="sensitivity", title="without Delft",
-                  formula="~ dose + time + age + sex + (1 | site) + (1 | subject)", words="as the headline, without Delft")),
-    }  # fmt: skip
+        "mixed": (
+            True,
+            fitted,
+            dict(
+                role="headline",
+                title="sites and subjects random",
+                formula="~ dose + time + age + sex + (1 | site) + (1 | subject)",
+                words="dose, time, age and sex as fixed effects; a random intercept for each site and subject",
+            ),
+        ),
+        "site-fixed": (
+            False,
+            fitted,
+            dict(
+                role="companion",
+                title="sites fixed",
+                formula="~ dose + time + age + sex + site",
+                words="dose, time, age, sex and site as fixed effects",
+            ),
+        ),
+        "ignored": (
+            False,
+            fitted,
+            dict(
+                role="sensitivity",
+                title="sites ignored",
+                formula="~ dose + time + age + sex",
+                words="dose, time, age and sex as fixed effects",
+            ),
+        ),
+        "without-Delft": (
+            True,
+            fitted & (frame["site"] != "Delft").to_numpy(),
+            dict(
+                role="sensitivity",
+                title="without Delft",
+                formula="~ dose + time + age + sex + (1 | site) + (1 | subject)",
+                words="as the headline, without Delft",
+            ),
+        ),
+    }
     tree: dict[str, xr.Dataset] = data_datasets(value, frame, ids, kept)
     tree["batch"] = batch_dataset(value, frame, ids, rng)
     adjusted = value - rng.normal(0, 0.05, value.shape)

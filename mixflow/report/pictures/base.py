@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import matplotlib as mpl
 import pandas as pd
@@ -31,7 +32,7 @@ PAGE_MM = 100.0
 DENSE = 2000  # points above which a scatter is drawn as pixels (10,000 points as SVG are 1.1 MB)
 MM = 1 / 25.4
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.0,
     "axes.labelsize": 7.0,
@@ -145,7 +146,7 @@ def points(
     )  # fmt: skip
 
 
-def light_grid(ax: Axes, axis: str = "y") -> None:
+def light_grid(ax: Axes, axis: Literal["x", "y"] = "y") -> None:
     """Thin lines behind the data."""
     ax.grid(axis=axis)
     ax.set_axisbelow(True)

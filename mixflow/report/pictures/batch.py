@@ -38,7 +38,7 @@ def shares(view: View) -> Picture | None:
             for f in factors
             for s in stages
         ]
-        for i, (factor, stage, values) in enumerate(boxes):
+        for i, (_, stage, values) in enumerate(boxes):
             colour = GREY if stage == "before" else COLOURS[0]
             box(ax, 100 * values.to_numpy(), len(boxes) - i, colour)
         labels = [f"{f}\n{s}" for f, s, _ in boxes]
@@ -73,6 +73,7 @@ def components(view: View, factor: str) -> Picture | None:
     ids = [str(s) for s in batch["sample"].values]
     known = view.samples[factor].astype(str)
     qc = view.roles == "qc"
+    order = list(view.columns[factor].levels)
     groups = known.where(known != "", "not given").where(~qc, "QC")[ids].to_numpy()
     panels, frames = [], []
     for stage in ("before", "after"):
@@ -84,10 +85,10 @@ def components(view: View, factor: str) -> Picture | None:
             {"sample": ids, "group": groups, "pc1": scores[:, 0], "pc2": scores[:, 1], "stage": stage}
         )
         frames.append(_centres(frame) if view.share else frame)
-        panels.append(_component_panel(frames[-1], factor, stage, explained, view.share))
+        panels.append(_component_panel(frames[-1], factor, stage, explained, view.share, order))
     caption = f"Samples on the first two principal components, coloured and shaped by {factor}."
     if view.share:
-        caption = f"Centres of the groups of {factor} on the first two principal components; bars: one standard deviation."
+        caption = f"Centres of the groups of {factor} on the first two principal components; bars: one SD."
     return Picture(
         f"components_{_slug(factor)}", caption, tuple(panels), pd.concat(frames, ignore_index=True)
     )
@@ -105,9 +106,9 @@ def _centres(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _component_panel(
-    frame: pd.DataFrame, factor: str, stage: str, explained: np.ndarray, share: bool
+    frame: pd.DataFrame, factor: str, stage: str, explained: np.ndarray, share: bool, order: list[str]
 ) -> Panel:
-    levels = sorted(frame["group"].unique(), key=lambda g: (g == "QC", g))
+    levels = sorted(frame["group"].unique(), key=lambda g: (order.index(g) if g in order else len(order), g))
     styles = group_style([g for g in levels if g != "QC"]) | {"QC": (INK, "*")}
 
     def draw(ax: Axes) -> None:

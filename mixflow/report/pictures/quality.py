@@ -18,21 +18,29 @@ from mixflow.report.pictures.base import (
     light_grid,
     points,
 )
+from mixflow.report.share import SMALLEST_CELL
 from mixflow.report.view import View
 
 QUANTILES = (5, 25, 50, 75, 95)
+STAGES = {"before": "Before preprocessing", "after": "After preprocessing", "values": "Values"}
 LOGGED = ("intensity", "count")
 
 
 def grouping(view: View) -> tuple[str, pd.Series]:
-    """The factor that colours pictures of samples (the first batch factor, else the first factor) and its values."""
+    """The factor that colours pictures of samples (first batch factor, else first factor) and its values.
+
+    The values are a Categorical: levels in the sheet's order, then what is no level (QC samples).
+    """
     factors = [c for c in view.batch_factors if c in view.columns]
     factors += [c.name for c in view.columns.values() if c.is_factor and len(c.levels) <= 12]
     if not factors:
-        return "", pd.Series("all samples", index=view.samples.index)
-    values = view.samples[factors[0]].astype(str)
-    values = values.where((values != "") & (values != "nan"), "not given")
-    return factors[0], values.where(view.roles == "sample", "QC" if (view.roles == "qc").any() else "other")
+        return "", pd.Series("all samples", index=view.samples.index, dtype="category")
+    text = view.samples[factors[0]].astype(str)
+    text = text.where((text != "") & (text != "nan"), "not given")
+    text = text.where(view.roles == "sample", "QC" if (view.roles == "qc").any() else "other")
+    known = [level for level in view.columns[factors[0]].levels if (text == level).any()]
+    levels = [*known, *sorted(set(text) - set(known))]
+    return factors[0], pd.Series(pd.Categorical(text, categories=levels), index=text.index)
 
 
 def missingness(view: View) -> Picture:
@@ -52,7 +60,7 @@ def missingness(view: View) -> Picture:
         data = pd.concat([rows, data]).rename(columns={"feature": "id"})
     second = Panel(
         lambda ax: _share_histogram(ax, by_feature),
-        f"Histogram of the missing share of {len(by_feature)} features; half of them miss at most {np.median(by_feature):.0%}.",
+        f"Missing share of {len(by_feature)} features; half miss at most {np.median(by_feature):.0%}.",
         "Missing by feature",
     )
     caption = f"Missing values: {missing.mean():.1%} of {missing.size:,} in all."
@@ -61,7 +69,7 @@ def missingness(view: View) -> Picture:
 
 def _missing_by_sample(share: pd.Series, groups: pd.Series, factor: str) -> Panel:
     order = share.sort_values(kind="stable")
-    styles = group_style(sorted(groups.unique()))
+    styles = group_style(list(groups.cat.categories))
 
     def draw(ax: Axes) -> None:
         for level, (colour, marker) in styles.items():
@@ -72,33 +80,30 @@ def _missing_by_sample(share: pd.Series, groups: pd.Series, factor: str) -> Pane
         ax.set_ylim(bottom=0)
         light_grid(ax)
         if len(styles) > 1:
-            ax.legend(title=factor, loc="upper left", title_fontsize=6.5)
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, columnspacing=1.0)
 
     worst = order.index[-1]
-    alt = f"Missing share of each of {len(share)} samples, from {order.iloc[0]:.0%} to {order.iloc[-1]:.0%} ({worst})."
+    ends = f"from {order.iloc[0]:.0%} to {order.iloc[-1]:.0%} ({worst})"
+    alt = f"Missing share of each of {len(share)} samples, {ends}."
     return Panel(draw, alt, "Missing by sample")
 
 
 def _missing_by_group(share: pd.Series, groups: pd.Series, factor: str) -> Panel:
     sizes = groups.value_counts()
-    means = share.groupby(groups).mean()[lambda s: sizes[s.index] >= 5]
+    means = share.groupby(groups, observed=True).mean()[lambda s: sizes[s.index] >= SMALLEST_CELL]
 
     def draw(ax: Axes) -> None:
         ax.barh(list(means.index), 100 * means.to_numpy(), color=DOWN, height=0.6)
         ax.set_xlabel("missing (%), mean of the group")
         light_grid(ax, "x")
 
-    alt = (
-        "Mean missing share by "
-        + (factor or "group")
-        + ": "
-        + ", ".join(f"{k} {v:.0%}" for k, v in means.items())
-    )
+    told = ", ".join(f"{k} {v:.0%}" for k, v in means.items())
+    alt = f"Mean missing share by {factor or 'group'}: {told}"
     return Panel(draw, alt, "Missing by group")
 
 
 def _share_histogram(ax: Axes, share: np.ndarray) -> None:
-    ax.hist(100 * share, bins=np.linspace(0, 100, 21), color=DOWN, rwidth=0.9)
+    ax.hist(100 * share, bins=list(np.linspace(0, 100, 21)), color=DOWN, rwidth=0.9)
     ax.set_xlabel("missing (%)")
     ax.set_ylabel("features")
     light_grid(ax)
@@ -126,8 +131,9 @@ def intensity(view: View) -> Picture:
 
     alt = f"Mean value against missing share of {used.sum()} features; rank correlation {both:.2f}."
     caption = (
-        f"Intensity against missingness (rank correlation {both:.2f}). When low values are missing more often, they are not "
-        "missing at random, and groups with lower levels lose more of them; nothing is imputed."
+        f"Intensity against missingness (rank correlation {both:.2f}). When low values are missing more "
+        "often, they are not missing at random, and groups with lower levels lose more of them; "
+        "nothing is imputed."
     )
     data = pd.DataFrame({"feature": view.features.index, "mean": mean, "missing": missing})
     return Picture(
@@ -137,11 +143,7 @@ def intensity(view: View) -> Picture:
 
 def distributions(view: View) -> Picture:
     """Quantiles of each sample before and after preprocessing (by group in a copy to share)."""
-    unchanged = (
-        str(view.data.attrs.get("transform", "none"))
-        == "none"
-        == str(view.data.attrs.get("normalise", "none"))
-    )
+    unchanged = {str(view.data.attrs.get(key) or "none") for key in ("transform", "normalise")} == {"none"}
     stages = [("values" if unchanged else "before", _logged(view, view.raw))]
     if not unchanged:
         stages.append(("after", view.value))
@@ -152,23 +154,16 @@ def distributions(view: View) -> Picture:
         quantiles = _quantiles(values, view.samples.index, groups, view.share)
         frames.append(quantiles.assign(stage=stage))
         panels.append(_quantile_panel(quantiles, groups, factor, stage, unit[stage], view.share))
-    caption = (
-        "Distribution of the values of each "
-        + ("group" if view.share else "sample")
-        + ": median, middle half and middle 90 %. "
-        + (
-            "No transform or normalisation was asked for, so these are the values that are fitted."
-            if unchanged
-            else ""
-        )
-    )
+    caption = f"Values of each {'group' if view.share else 'sample'}: median, middle half and middle 90 %."
+    if unchanged:
+        caption += " No transform or normalisation was asked for, so these are the values that are fitted."
     return Picture("distributions", caption, tuple(panels), pd.concat(frames, ignore_index=True))
 
 
 def _quantiles(values: np.ndarray, ids: pd.Index, groups: pd.Series, share: bool) -> pd.DataFrame:
     if share:
-        names = [g for g, n in groups.value_counts(sort=False).items() if n >= 5]
-        columns = {str(g): values[:, (groups == g).to_numpy()].ravel() for g in sorted(names)}
+        names = [g for g in groups.cat.categories if (groups == g).sum() >= SMALLEST_CELL]
+        columns = {str(g): values[:, (groups == g).to_numpy()].ravel() for g in names}
     else:
         order = groups.reset_index(drop=True).sort_values(kind="stable").index
         columns = {str(ids[i]): values[:, i] for i in order}
@@ -185,8 +180,8 @@ def _quantile_panel(
 ) -> Panel:
     names = list(quantiles["sample"])
     level_of = pd.Series(names, index=names) if share else groups
-    levels = sorted(level_of[names].unique())
-    styles = group_style(levels)
+    levels = names if share else list(groups.cat.categories)
+    styles = group_style(list(groups.cat.categories))
     width = max(0.4, min(6.0, 150 / max(len(names), 1)))
 
     def draw(ax: Axes) -> None:
@@ -197,34 +192,18 @@ def _quantile_panel(
             ax.vlines(at + 1, part["q5"], part["q95"], color=colour, lw=width * 0.3, alpha=0.6)
             ax.vlines(at + 1, part["q25"], part["q75"], color=colour, lw=width, alpha=0.85)
             if len(levels) <= 8:
-                ax.text(
-                    at.mean() + 1,
-                    1.0,
-                    level,
-                    transform=ax.get_xaxis_transform(),
-                    ha="center",
-                    va="bottom",
-                    fontsize=6,
-                )
-        ax.plot(
-            np.arange(len(names)) + 1,
-            quantiles["q50"],
-            ls="none",
-            marker="_",
-            ms=max(1.5, width),
-            mec=INK,
-            mew=0.7,
-        )
+                above = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom", "fontsize": 6}
+                ax.text(at.mean() + 1, 1.0, level, **above)
+        marks = {"ls": "none", "marker": "_", "ms": max(1.5, width), "mec": INK, "mew": 0.7}
+        ax.plot(np.arange(len(names)) + 1, quantiles["q50"], **marks)
         ax.set_xticks([])
         ax.set_xlabel(("groups" if share else "samples") + (f" by {factor}" if factor else ""))
         ax.set_ylabel(unit)
 
     medians = quantiles["q50"]
-    alt = f"Medians of {len(names)} {'groups' if share else 'samples'} range from {medians.min():.2f} to {medians.max():.2f} {unit}."
-    title = {"before": "Before preprocessing\n", "after": "After preprocessing\n", "values": "Values\n"}[
-        stage
-    ]
-    return Panel(draw, alt, title)
+    what = "groups" if share else "samples"
+    alt = f"Medians of {len(names)} {what} range from {medians.min():.2f} to {medians.max():.2f} {unit}."
+    return Panel(draw, alt, STAGES[stage] + "\n")
 
 
 def qc_cv(view: View) -> Picture | None:

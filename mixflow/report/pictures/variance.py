@@ -28,8 +28,8 @@ def partition(model: ModelView) -> Picture | None:
 
     medians = "; ".join(f"{c} {shares[c].median():.1%}" for c in components)
     caption = (
-        f"Variance partition of {len(shares)} features, model {model.title}: bar = middle half, line = middle 90 %, "
-        f"tick = median ({medians})."
+        f"Variance partition of {len(shares):,} features, model {model.title}: bar = middle half, "
+        f"line = middle 90 %, tick = median ({medians})."
     )
     data = (
         model.shares.rename_axis("feature")

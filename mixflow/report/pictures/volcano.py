@@ -23,7 +23,7 @@ def volcano(results: pd.DataFrame, name: str, contrast: str, text: str, unit: st
     panel = Panel(lambda ax: _draw(ax, shown, unit), alt, aspect=0.82)
     caption = (
         f"Volcano plot for {text}. Triangles up and down: features below {alpha:.0%} false discovery rate "
-        f"({hits} of {len(shown)}), higher and lower."
+        f"({hits:,} of {len(shown):,}), higher and lower."
     )
     columns = ["feature", "name", "estimate", "log10_p", "q_value", "hit"]
     return Picture(f"volcano_{name}", caption, (panel,), shown[columns])
@@ -73,7 +73,7 @@ def _draw(ax: Axes, shown: pd.DataFrame, unit: str) -> None:
 
 
 def _label(ax: Axes, hits: pd.DataFrame) -> None:
-    """Names of the leading ``hits`` beside their points; a name that would cover another is left out (the table has them all)."""
+    """Names of the leading ``hits`` beside their points; one that would cover another is left out."""
     figure = ax.figure
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
@@ -115,10 +115,12 @@ def p_histogram(results: pd.DataFrame, name: str, contrast: str) -> Picture:
         ax.set_ylabel("features")
         light_grid(ax)
 
-    alt = f"Histogram of {len(p)} p-values of {contrast}: {counts[0]} lie below 0.05, {expected:.0f} would if nothing differed."
+    alt = f"Histogram of {len(p)} p-values of {contrast}: {counts[0]} lie below 0.05, "
+    alt += f"{expected:.0f} would if nothing differed."
     caption = (
         f"p-values of {contrast}; the dashed line is what a study without any effect would show. "
-        "A peak at the left is signal; a peak at the right, or a slope upwards, says that the model does not fit."
+        "A peak at the left is signal; a peak at the right, or a slope upwards, says that the model "
+        "does not fit."
     )
     data = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "features": counts})
     return Picture(f"p_values_{name}", caption, (Panel(draw, alt, aspect=0.5),), data)

@@ -54,8 +54,16 @@ def _factor_facts(view: View, sheet: pd.DataFrame, column: Column) -> dict[str, 
         else []
     )
     reference = view.headline.attr("references", {}).get(column.name, column.reference)
-    return {"name": column.name, "label": column.label, "levels": rows, "n_levels": int((counts > 0).sum()), "median": counts[counts > 0].median(), "reference": reference,
-            "most": max([r["n"] for r in rows], default=1)}  # fmt: skip
+    seen = counts[counts > 0]
+    return {
+        "name": column.name,
+        "label": column.label,
+        "levels": rows,
+        "n_levels": len(seen),
+        "median": seen.median(),
+        "reference": reference,
+        "most": max([r["n"] for r in rows], default=1),
+    }
 
 
 def _numbers(view: View, sheet: pd.DataFrame) -> list[dict[str, Any]]:
