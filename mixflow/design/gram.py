@@ -3,6 +3,9 @@
 All products of two columns of [Z, X] within a row are computed once; a feature's Gram is then its weights
 times that (sparse) matrix. Squaring the design squares its condition number, hence X enters orthogonalised
 and y as the residual of its own least-squares fit, scaled to unit mean square.
+
+Products over samples are sparse ones, or sums along a row: BLAS sums in an order that depends on how many
+features and threads there are, and a feature's bytes must not.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from mixflow.design.observed import Observed
+from mixflow.design.observed import Observed, times
 from mixflow.model.layout import Layout
 
 
@@ -108,14 +111,14 @@ class GramBuilder:
         corner[:, :size, :size] = (self.corner_products @ wt).T.reshape(n, size, size)
         cross = corner[:, size - p : size, size - p : size].copy()
         y, shift = self._residual(np.where(w > 0, values, 0.0), w, cross, observed)
-        norm = np.sqrt(np.einsum("fi,fi,fi->f", w, y, y))
-        total = np.sqrt(np.einsum("fi,fi->f", w, np.where(w > 0, values, 0.0) ** 2))
+        norm = np.sqrt((w * y**2).sum(axis=1))
+        total = np.sqrt((w * np.where(w > 0, values, 0.0) ** 2).sum(axis=1))
         flat = ~(norm > 1e-13 * total)
         scale = np.where(flat, 1.0, norm / np.sqrt(np.maximum(observed.n_obs, 1)))
         y = y / scale[:, None]
         wy = np.ascontiguousarray((w * y).T)
         corner[:, size, :size] = corner[:, :size, size] = (self.rest @ wy).T
-        corner[:, size, size] = np.einsum("fi,fi,fi->f", w, y, y)
+        corner[:, size, size] = (w * y**2).sum(axis=1)
         lead = (n, layout.n_leading, layout.k_leading)
         border = np.empty((*lead, layout.corner))
         border[..., :size] = (self.border_products @ wt).T.reshape(*lead, size)
@@ -148,11 +151,11 @@ class GramBuilder:
         bad = observed.n_obs == 0
         cross[bad] = np.eye(p)
         for _ in range(2):
-            step = np.linalg.solve(cross, ((w * y) @ self.q)[:, :, None])[:, :, 0]
+            step = np.linalg.solve(cross, times(w * y, self.q)[:, :, None])[:, :, 0]
             for i, v in observed.basis.items():
                 keep = v[:, : observed.rank[i]]
                 step[i] = keep @ (keep.T @ step[i])
-            y = np.where(w > 0, y - step @ self.q.T, 0.0)
+            y = np.where(w > 0, y - times(step, self.q.T), 0.0)
             shift += step
         return y, shift
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 PIVOT_TOLERANCE = 1e-6
 """Relative pivots of X'WX below this send a feature to the exact rank computation."""
@@ -60,13 +61,18 @@ def observe(values: np.ndarray, q: np.ndarray, r: np.ndarray, weights: np.ndarra
     return Observed(w, n_obs, rank, rank < p, basis, log_det)
 
 
+def times(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a @ b (N, n) (n, m) with each row's sums in an order that does not depend on N or on threads."""
+    return np.ascontiguousarray((sparse.csr_matrix(b.T) @ np.ascontiguousarray(a.T)).T)
+
+
 def _doubtful(w: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Features whose X'WX has a small pivot. (N,)."""
     p = q.shape[1]
     if p == 0:
         return np.zeros(len(w), dtype=bool)
     pairs = (q[:, :, None] * q[:, None, :]).reshape(len(q), p * p)
-    rest = (w @ pairs).reshape(-1, p, p)
+    rest = times(w, pairs).reshape(-1, p, p)
     diagonal = np.maximum(np.diagonal(rest, axis1=1, axis2=2).max(axis=1), 1e-300)
     doubtful = np.zeros(len(w), dtype=bool)
     for j in range(p):
@@ -88,13 +94,16 @@ def _row_space(q: np.ndarray, r: np.ndarray) -> tuple[int, np.ndarray, float]:
     if rank == p:
         return p, np.eye(p), float(np.log(np.abs(np.diag(r))).sum())
     v = vt.T
-    kept = _first_independent(q @ r)[:rank]
+    kept = _first_independent(q @ r, np.linalg.norm(r, axis=0))[:rank]
     log_det = np.linalg.slogdet(v[:, : len(kept)].T @ r[:, kept])[1]
     return len(kept), v, float(log_det)
 
 
-def _first_independent(x: np.ndarray) -> list[int]:
-    """Columns that are not combinations of those before them (R's rule for aliased columns)."""
+def _first_independent(x: np.ndarray, size: np.ndarray) -> list[int]:
+    """Columns that are not combinations of those before them (R's rule for aliased columns).
+
+    ``size``: length of each column over all samples, so that rounding in an unobserved one counts as zero.
+    """
     kept: list[int] = []
     basis = np.zeros((len(x), 0))
     for j in range(x.shape[1]):
@@ -102,7 +111,7 @@ def _first_independent(x: np.ndarray) -> list[int]:
         rest = column - basis @ (basis.T @ column)
         rest = rest - basis @ (basis.T @ rest)
         norm = np.linalg.norm(rest)
-        if norm > RANK_TOLERANCE * max(np.linalg.norm(column), 1e-300):
+        if norm > RANK_TOLERANCE * max(size[j], 1e-300):
             kept.append(j)
             basis = np.column_stack([basis, rest / norm])
     return kept

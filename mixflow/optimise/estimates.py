@@ -49,11 +49,11 @@ def estimates(
     unit_sigma = np.sqrt(summary.pieces.rss / dof)
     sigma = unit_sigma * scale
     cov = back @ summary.cov @ np.swapaxes(back, 1, 2)
-    by_theta = np.einsum("nia,nqab,njb->nqij", back, summary.cov_deriv, back)
+    by_theta = back[:, None] @ summary.cov_deriv @ np.swapaxes(back, 1, 2)[:, None]
     by_theta *= (sigma**2)[:, None, None, None] * prepared.theta_scale[:, None, None]
     by_sigma = 2 * sigma[:, None, None] * cov
-    gamma = summary.gamma * scale[:, None]
-    solution = np.einsum("nia,na->ni", back, gamma) + arrays.shift @ np.linalg.inv(design.R).T
+    gamma = (summary.gamma * scale[:, None])[:, :, None]
+    solution = (back @ gamma + np.linalg.inv(design.R) @ arrays.shift[:, :, None])[:, :, 0]
     units = np.concatenate([1 / prepared.theta_scale * np.ones_like(theta), scale[:, None]], axis=1)
     par_cov = (
         2
@@ -109,7 +109,8 @@ def _inverse(information: np.ndarray) -> np.ndarray:
     scaled[~fine] = np.eye(scaled.shape[1])
     values, vectors = np.linalg.eigh(scaled)
     weight = np.where(values > CURVATURE, 1 / np.where(values > CURVATURE, values, 1.0), 0.0)
-    inverse = np.einsum("nij,nj,nkj->nik", vectors, weight, vectors) / size[:, :, None] / size[:, None, :]
+    inverse = (vectors * weight[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+    inverse = inverse / size[:, :, None] / size[:, None, :]
     inverse[~fine] = np.nan
     return inverse
 

@@ -92,29 +92,30 @@ def _value(gram: Gram, found: tuple[Pieces, Pieces, Pieces]) -> jax.Array:
 
 def _move(layout: Layout, theta: jax.Array, g: jax.Array, h: jax.Array, damping: jax.Array) -> Move:
     """The next step: Newton's, damped or shifted where need be; a jump to zero; a kick off a maximum."""
-    q, diagonal = layout.n_theta, jnp.diagonal(h)
-    scale = 1.0 + jnp.abs(diagonal).max()
-    definite = (ldl(h + damping * jnp.eye(q))[1] > 1e-10 * scale).all()
-    lowest = (diagonal - (jnp.abs(h).sum(axis=1) - jnp.abs(diagonal))).min()
-    shift = jnp.where(definite, damping, jnp.maximum(damping, 1e-4 * scale - 2.0 * lowest))
-    step = -_solve(h + shift * jnp.eye(q), g)
+    even, diagonal = jnp.asarray(layout.even), jnp.diagonal(h)
+    flat = jnp.abs(g) < 1e-6
+    kick = flat & (even | flat.all()) & (diagonal < -1e-5)
+    h = jnp.where(kick[:, None] | kick[None, :], jnp.eye(layout.n_theta), h)
+    step, definite = _newton(h, g, damping)
     decrement = -0.5 * g @ step
     pull = g * theta
     crosses = (pull > 0) & (diagonal * theta**2 <= 3.0 * pull) & (jnp.abs(theta) < 1.0)
-    even = jnp.asarray(layout.even)
     jump = even & crosses & (damping == 0.0)
     longest = 1.0 + jnp.abs(theta)
     step = jnp.clip(step, -longest, longest)
     step = jnp.where(even & ((theta + step) * theta < 0), -0.9 * theta, step)  # the other side is the same
-    flat = jnp.abs(g).max() < 1e-6
-    kicked = flat & (diagonal.min() < -1e-5)
-    kick = jnp.where(diagonal == diagonal.min(), 0.1 / (1.0 + damping), 0.0)
-    step = jnp.where(kicked, kick, jnp.where(jump, -theta, step))
-    undamped = (damping == 0.0) & definite
-    return Move(step, decrement, undamped | flat, jump.any() & ~kicked, kicked)
+    step = jnp.where(jump, -theta, jnp.where(kick, 0.1 / (1.0 + damping), step))
+    newton = ((damping == 0.0) & definite) | flat.all()
+    return Move(step, decrement, newton, jump.any(), kick.any())
 
 
-def _solve(a: jax.Array, b: jax.Array) -> jax.Array:
-    lower, pivots = ldl(a)
-    half = solve_unit_lower(lower, b[:, None]) / pivots[:, None]
-    return solve_unit_upper(lower, half)[:, 0]
+def _newton(h: jax.Array, g: jax.Array, damping: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """-(H + damping I)^-1 g, and whether that matrix was definite; if not, the shift makes it so."""
+    diagonal, eye = jnp.diagonal(h), jnp.eye(len(g))
+    scale = 1.0 + jnp.abs(diagonal).max()
+    definite = (ldl(h + damping * eye)[1] > 1e-10 * scale).all()
+    lowest = (diagonal - (jnp.abs(h).sum(axis=1) - jnp.abs(diagonal))).min()  # Gershgorin's bound
+    shift = jnp.where(definite, damping, jnp.maximum(damping, 1e-4 * scale - 2.0 * lowest))
+    lower, pivots = ldl(h + shift * eye)
+    half = solve_unit_lower(lower, g[:, None]) / pivots[:, None]
+    return -solve_unit_upper(lower, half)[:, 0], definite
