@@ -36,7 +36,7 @@ class Workflow:
         self.study = study
         self.paths = Paths(study.name)
         self.plan: Plan = load_plan(study)
-        self.config = _relative(study.path)
+        self.config = str(study.path)
 
     @property
     def model_pattern(self) -> str:
@@ -97,7 +97,7 @@ def load(config: Mapping[str, Any], files: Sequence[str]) -> Workflow:
     path = Path(files[-1]) if files else DEFAULT_CONFIG
     if not (path.is_file() and _read(path) == _plain(config)):
         path = _written(config)
-    return Workflow(config_module.load(path))
+    return Workflow(config_module.load(_relative(path)))
 
 
 def code(step: str) -> str:
@@ -127,9 +127,9 @@ def _written(config: Mapping[str, Any]) -> Path:
     return path
 
 
-def _relative(path: Path) -> str:
+def _relative(path: Path) -> Path:
     """Below the working folder as a relative path, so that moving the whole study runs nothing again."""
     try:
-        return str(path.resolve().relative_to(Path.cwd().resolve()))
+        return path.resolve().relative_to(Path.cwd().resolve())
     except ValueError:
-        return str(path)
+        return path

@@ -11,7 +11,6 @@ from mixflow.errors import MixflowError, Problem
 from mixflow.store.schema import SCHEMA_VERSION, VARIABLES, Variable
 
 _BY_MODEL = ("fits", "tests")
-_LABELLED = {"data", "data/samples", "data/features", "data/one_group", "batch", *_BY_MODEL}
 
 
 def check(tree: xr.DataTree, file: str | None = None) -> None:
@@ -37,14 +36,26 @@ def check(tree: xr.DataTree, file: str | None = None) -> None:
         raise MixflowError(problems)
 
 
+def rank(path: str, name: str) -> int:
+    """Place of a variable among those that the schema declares for the group ``path``."""
+    declared = declared_in(path)
+    found = _declaration(name, declared)
+    return declared.index(found[0]) if found else len(declared)
+
+
+def declared_in(path: str) -> list[Variable]:
+    """The variables that the schema declares for a group; `fits/<model>` stands for any model."""
+    head, _, model = path.strip("/").partition("/")
+    group = head if head in _BY_MODEL and model else path.strip("/")
+    return [variable for variable in VARIABLES if variable.group == group]
+
+
 def _group_problems(path: str, dataset: xr.Dataset, file: str | None) -> list[Problem]:
-    head, _, model = path.partition("/")
-    group = head if head in _BY_MODEL and model else path
     if not dataset.variables:
         return []
-    if group not in _LABELLED:
+    declared = declared_in(path)
+    if not declared:
         return [_problem("group is not part of a mixflow store", file, path)]
-    declared = [variable for variable in VARIABLES if variable.group == group]
     found = [
         problem
         for name, array in dataset.data_vars.items()
@@ -59,22 +70,24 @@ def _variable_problems(
     match = _declaration(name, declared)
     if match is None:
         return [_problem("variable is not declared in the schema", file, f"{path}/{name}")]
-    dims, dtype = match
+    variable, dims = match
     problems = []
     if array.dims != dims:
         problems.append(_problem(f"dims should be {dims}", file, f"{path}/{name}", array.dims))
-    if not _has_dtype(array.dtype, dtype):
-        problems.append(_problem(f"dtype should be {dtype}", file, f"{path}/{name}", str(array.dtype)))
+    if not _has_dtype(array.dtype, variable.dtype):
+        problems.append(
+            _problem(f"dtype should be {variable.dtype}", file, f"{path}/{name}", str(array.dtype))
+        )
     return problems
 
 
-def _declaration(name: str, declared: list[Variable]) -> tuple[tuple[str, ...], str] | None:
-    """Dims and dtype declared for ``name``; exact names win over templates (``mode {group}``, ``*``)."""
+def _declaration(name: str, declared: list[Variable]) -> tuple[Variable, tuple[str, ...]] | None:
+    """The declaration of ``name`` and its dims; exact names win over templates (``mode {group}``, ``*``)."""
     for variable in sorted(declared, key=lambda v: ("*" in v.name, "{" in v.name)):
         pattern = re.escape(variable.name).replace(r"\{group\}", "(?P<group>.+)").replace(r"\*", ".+")
         match = re.fullmatch(pattern, name)
         if match:
-            return tuple(dim.format(**match.groupdict()) for dim in variable.dims), variable.dtype
+            return variable, tuple(dim.format(**match.groupdict()) for dim in variable.dims)
     return None
 
 

@@ -15,7 +15,7 @@ from zarr.codecs import ZstdCodec
 
 from mixflow.errors import MixflowError, Problem
 from mixflow.store import atomic, manifest
-from mixflow.store.check import check
+from mixflow.store.check import check, rank
 from mixflow.store.schema import SCHEMA_VERSION
 
 BLOCK = 512
@@ -49,7 +49,10 @@ def open(path: Path | str) -> xr.DataTree:
     with _foreign_files_allowed():
         tree = xr.open_datatree(str(path), engine="zarr", consolidated=False)
     check(tree, file=str(path))
-    return tree.map_over_datasets(_text_as_objects)
+    groups = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
+    return xr.DataTree.from_dict(
+        {name: _text_as_objects(_ordered(name, group)) for name, group in groups.items()}
+    )
 
 
 def load(path: Path | str) -> xr.DataTree:
@@ -107,6 +110,15 @@ def chunks(dims: tuple[Any, ...], shape: tuple[int, ...], itemsize: int) -> tupl
     features = BLOCK * blocks
     return tuple(
         max(1, min(n, features) if dim == "feature" else n) for dim, n in zip(dims, shape, strict=True)
+    )
+
+
+def _ordered(path: str, group: xr.Dataset) -> xr.Dataset:
+    """Variables in the order of the schema, then by name: a folder lists its files in an order of its own."""
+    names = sorted(map(str, group.data_vars), key=lambda name: (rank(path, name), name))
+    variables, coords = group.variables, sorted(map(str, group.coords))
+    return xr.Dataset(
+        {name: variables[name] for name in names}, {name: variables[name] for name in coords}, group.attrs
     )
 
 

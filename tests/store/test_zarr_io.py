@@ -59,6 +59,15 @@ def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert all(a.read_bytes() == b.read_bytes() for a, b in zip(*files, strict=True) if a.is_file())
 
 
+def test_variables_come_in_the_order_of_the_schema(tmp_path: Path) -> None:
+    content = examples.data()["data"]
+    for name, columns in (("a.zarr", ["kept", "raw"]), ("b.zarr", ["raw", "kept"])):
+        zarr_io.write(content[columns], tmp_path / name, group="data")
+        assert list(zarr_io.open(tmp_path / name)["data"].data_vars) == ["raw", "kept"]
+    tree = zarr_io.open(zarr_io.write(examples.tree(), tmp_path / "c.zarr"))
+    assert list(tree["data/samples"].data_vars) == ["AD", "a%2Fb %25", "age"]
+
+
 def test_a_dataset_is_written_as_its_group(tmp_path: Path) -> None:
     zarr_io.write(examples.data()["data"], tmp_path / "raw.zarr", group="data")
     assert zarr_io.open(tmp_path / "raw.zarr")["data/raw"].shape == (5, 6)
