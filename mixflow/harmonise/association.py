@@ -151,7 +151,7 @@ def sentences(found: Association, threshold: float = 0.05) -> list[str]:
                 word = "strongly" if strength >= 0.5 else "moderately" if strength >= 0.3 else "weakly"
                 out.append(
                     f"{factor} and {name} are {word} associated ({found.measure[i, j]} {strength:.2f}, "
-                    f"p {p:.2g}): "
+                    f"{f'p {p:.2g}' if p > 0 else 'p < 1e-300'}): "
                     f"effects of {name} rest on the samples that tell the two apart."
                 )
             out.extend(f"{cell}." for cell in cells)

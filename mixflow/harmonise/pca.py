@@ -69,13 +69,15 @@ def principal_components(values: Values, fit_on: NDArray[np.bool_] | None = None
 
 
 def _decompose(z: Values, basis: NDArray[np.bool_], n: int) -> tuple[Values, Values]:
-    """Scores of all columns of ``z`` on the axes of the columns ``basis``, by the samples' cross-product."""
+    """Scores of all columns of ``z`` on the axes of the columns ``basis``, by the smaller cross-product."""
     if not z.shape[0]:
         return np.empty((z.shape[1], 0)), np.empty(0)
-    eigenvalues, vectors = np.linalg.eigh(z[:, basis].T @ z[:, basis])
+    inner = z[:, basis]
+    wide = inner.shape[0] >= inner.shape[1]
+    eigenvalues, vectors = np.linalg.eigh(inner.T @ inner if wide else inner @ inner.T)
     order = np.argsort(eigenvalues)[::-1][:n]
     order = order[eigenvalues[order] > 1e-10 * eigenvalues.sum()]
-    root = np.sqrt(eigenvalues[order])
-    scores = z.T @ (z[:, basis] @ vectors[:, order] / root)
+    axes = inner @ vectors[:, order] / np.sqrt(eigenvalues[order]) if wide else vectors[:, order]
+    scores = z.T @ axes
     sign = np.sign(scores[np.abs(scores).argmax(axis=0), np.arange(scores.shape[1])])
     return scores * sign, eigenvalues[order] / eigenvalues.sum()

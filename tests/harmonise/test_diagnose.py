@@ -302,3 +302,14 @@ def test_the_cerebrospinal_fluid_study_flags_kiel(shared_data):
     share = variance_share(frame.iloc[:, 5:].to_numpy().T, frame[["collection_site", "AD", "age", "male"]])[0]
     assert 0.05 < np.median(share[:, 0]) < 0.3
     assert (share.sum(axis=1) <= 1 + 1e-9).all()
+
+
+def test_components_of_few_features_on_many_samples_are_those_of_the_singular_values():
+    x = np.random.default_rng(5).normal(size=(7, 300)) * np.arange(1, 8)[:, None] + 3
+    x[1] += x[0]
+    done = principal_components(x, n=3)
+    z = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
+    _, d, v = np.linalg.svd(z, full_matrices=False)
+    np.testing.assert_allclose(np.abs(done.scores), np.abs(v[:3].T * d[:3]), atol=1e-9)
+    np.testing.assert_allclose(done.share, d[:3] ** 2 / (d**2).sum(), rtol=1e-10)
+    assert (done.scores[np.abs(done.scores).argmax(axis=0), range(3)] > 0).all()
