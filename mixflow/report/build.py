@@ -49,6 +49,7 @@ def page(tree: xr.DataTree, *, features: list[str] | None = None, share: bool = 
 def prepared(tree: xr.DataTree, features: list[str], share: bool) -> View:
     """The view of ``tree`` that the sections read, with the wanted features named."""
     view = View(shareable(tree) if share else tree, share=share)
+    _ = view.headline  # a store without a fit has no report, and says so
     known = set(view.features.index) | set(view.names.values())
     asked = [str(f) for f in [*view.settings["features"], *features]]
     missing = [f for f in asked if f not in known]

@@ -85,7 +85,10 @@ def svg_panels(picture: Picture) -> list[Markup]:
 def number(value: Any, digits: int = 3) -> str:
     """Significant digits, a dash for what is not a number."""
     value = float(value)
-    return "–" if value != value else f"{value:#.{digits}g}".rstrip(".").replace("-", "−")
+    if value != value:
+        return "–"
+    plain = 10**digits <= abs(value) < 1e5  # 1234 rather than 1.23e+03
+    return (f"{value:.0f}" if plain else f"{value:#.{digits}g}".rstrip(".")).replace("-", "−")
 
 
 def signed(value: Any) -> str:

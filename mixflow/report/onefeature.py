@@ -157,9 +157,7 @@ def unit_column(view: View, model: ModelView, factor: str, ids: list[str]) -> st
 
 def feature(view: View, model: ModelView, on: Axis, feature_id: str) -> FeatureView:
     """One feature's values and fit on an axis."""
-    at = {i: k for k, i in enumerate(view.features.index)}[feature_id]
-    columns = [view.sample_ids.index(s) for s in on.sample_ids]
-    values = view.value[at, columns]
+    values = view.value[view.feature_row[feature_id], [view.sample_column[s] for s in on.sample_ids]]
     counts = [(on.x == k) & np.isfinite(values) for k in range(len(on.levels))]
     smallest = SMALLEST_GROUP if view.share else 1
     group_means = np.array([values[c].mean() if c.sum() >= smallest else np.nan for c in counts])

@@ -81,11 +81,13 @@ def suppressed(counts: pd.DataFrame) -> pd.DataFrame:
     """Counts of one to four as '<5', and one more cell withheld where a row or column has only one such."""
     small = (counts > 0) & (counts < SMALLEST_CELL)
     hidden = small.copy()
-    for axis in (1, 0):
-        hidden = _second(counts, hidden) if axis == 1 else _second(counts.T, hidden.T).T
+    while True:
+        wider = _second(counts.T, _second(counts, hidden).T).T
+        if wider.equals(hidden):
+            break
+        hidden = wider
     text = counts.astype(int).astype(str).astype(object)
-    text = text.mask(hidden & ~small, OTHER)
-    return text.mask(small, SUPPRESSED)
+    return text.mask(hidden & ~small, OTHER).mask(small, SUPPRESSED)
 
 
 def _second(counts: pd.DataFrame, hidden: pd.DataFrame) -> pd.DataFrame:

@@ -129,6 +129,16 @@ class View:
         return frame
 
     @cached_property
+    def feature_row(self) -> dict[str, int]:
+        """Row of each feature in `raw` and `value`."""
+        return {feature: i for i, feature in enumerate(self.features.index)}
+
+    @cached_property
+    def sample_column(self) -> dict[str, int]:
+        """Column of each sample in `raw` and `value`."""
+        return {sample: i for i, sample in enumerate(self.sample_ids)}
+
+    @cached_property
     def names(self) -> dict[str, str]:
         return dict(self.features["name"])
 

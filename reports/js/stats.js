@@ -48,7 +48,7 @@ mixflow.tick = (value) => String(Number(value.toPrecision(6))).replace("-", "−
 mixflow.number = function (value, digits = 3) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  const text = size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(digits - 1) : value.toPrecision(digits);
+  const text = size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(digits - 1) : size >= 10 ** digits ? value.toFixed(0) : value.toPrecision(digits);
   return text.replace("-", "−");
 };
 mixflow.p = function (log10) {

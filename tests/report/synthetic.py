@@ -169,6 +169,7 @@ def fit_dataset(
     pars = n_theta + 1
     data: dict[str, Any] = {
         "beta": (("feature", "coef"), beta),
+        "solution": (("feature", "coef"), np.nan_to_num(beta)),
         "beta_cov": (("feature", "coef", "coef_2"), cov),
         "beta_cov_deriv": (("feature", "par", "coef", "coef_2"), np.zeros((n, pars, c, c))),
         "par_cov": (("feature", "par", "par_2"), np.zeros((n, pars, pars))),
@@ -232,7 +233,7 @@ def study(n_features: int = 160, n_subjects: int = 30, seed: int = 7) -> xr.Data
                 role="headline",
                 title="sites and subjects random",
                 formula="~ dose + time + age + sex + (1 | site) + (1 | subject)",
-                words="dose, time, age and sex as fixed effects; a random intercept for each site and subject",
+                words="dose, time, age and sex fixed; a random intercept for each site and subject",
             ),
         ),
         "site-fixed": (

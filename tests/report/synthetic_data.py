@@ -33,9 +33,8 @@ def batch_dataset(
     after = value.copy()
     for site in SITES:
         members = (frame["site"] == site).to_numpy()
-        after[:, members] += np.nanmean(value, axis=1, keepdims=True) - np.nanmean(
-            value[:, members], axis=1, keepdims=True
-        )
+        own = np.ma.masked_invalid(value[:, members]).mean(axis=1, keepdims=True).filled(0)
+        after[:, members] += np.ma.masked_invalid(value).mean(axis=1, keepdims=True).filled(0) - own
     before_scores, before_share = principal_components(value)
     after_scores, after_share = principal_components(after)
     share = rng.beta(2, 4, (len(value), 1))

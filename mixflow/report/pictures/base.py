@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -109,7 +110,7 @@ class Picture:
 
     def inline(self) -> list[str]:
         """Each panel as SVG text for the page, in the page's colours."""
-        with mpl.rc_context(STYLE | {"savefig.dpi": 110, "svg.hashsalt": self.name}):
+        with _style({"savefig.dpi": 110, "svg.hashsalt": self.name}):
             return [
                 for_page(_svg(self.figure(PAGE_MM, (panel,))), panel.alt, f"{self.name}-{i}")
                 for i, panel in enumerate(self.panels)
@@ -120,14 +121,20 @@ class Picture:
         folder.mkdir(parents=True, exist_ok=True)
         written = [folder / f"{self.name}.tsv"]
         self.data.to_csv(written[0], sep="\t", index=False, lineterminator="\n")
-        with mpl.rc_context(STYLE | {"svg.hashsalt": self.name}):
+        with _style({"svg.hashsalt": self.name}):
             for width in WIDTHS_MM:
                 figure = self.figure(width)
+                figure.draw_without_rendering()  # the layout, once for both files
+                figure.set_layout_engine("none")
                 for kind, told in (("svg", {"Date": None}), ("pdf", {"CreationDate": None})):
                     path = folder / f"{self.name}_{width}mm.{kind}"
                     figure.savefig(path, metadata=told, facecolor="white")
                     written.append(path)
         return written
+
+
+def _style(more: dict[Any, Any]) -> AbstractContextManager[None]:
+    return mpl.rc_context({**STYLE, **more})
 
 
 def _svg(figure: Figure) -> str:

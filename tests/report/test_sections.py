@@ -1,0 +1,196 @@
+"""Sections hold what the store holds; the page is whole without scripts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from mixflow.report import adjusted, onefeature, story
+from mixflow.report.build import page
+from mixflow.report.html import count, number, p_value, percent, signed
+from mixflow.report.section import Section
+from mixflow.report.view import View
+from mixflow.status import MEANING, Status
+from tests.report.synthetic import study
+
+IDS = ["summary", "design", "quality", "batch", "results", "onegroup", "variance", "feature", "status"]
+IDS += ["methods", "provenance"]
+
+
+def test_every_section_keeps_the_contract(parts: dict[str, Section]) -> None:
+    assert list(parts) == IDS
+    for section in parts.values():
+        assert all(len(section.told[key]) > 5 for key in ("title", "purpose", "help"))
+        assert section.tables or section.pictures or section.id == "methods"
+        for picture in section.pictures.values():
+            assert picture.caption and all(len(panel.alt) > 20 for panel in picture.panels)
+            assert not picture.data.empty
+
+
+def test_design_counts_samples_and_shows_the_empty_cells(parts: dict[str, Section], view: View) -> None:
+    facts = parts["design"].facts
+    rows = view.samples.loc[view.headline.rows]
+    dose = next(f for f in facts["factors"] if f["name"] == "dose")
+    assert {r["level"]: r["n"] for r in dose["levels"]} == rows["dose"].value_counts().to_dict()
+    assert dose["reference"] == "control"
+    crossed = facts["crossed"][0]
+    delft = dict(zip(crossed["columns"], next(r[1] for r in crossed["rows"] if r[0] == "Delft"), strict=True))
+    assert delft["low"] == delft["high"] == "0" and delft["control"] == str((rows["site"] == "Delft").sum())
+    subject = next(f for f in facts["factors"] if f["name"] == "subject")
+    assert subject["levels"] == [] and subject["n_levels"] == 30
+    dropped = {d["reason"]: d["ids"] for d in facts["dropped"]}
+    assert dropped["contaminant"] == ["CON_1", "CON_2"]
+
+
+def test_quality_counts_what_is_missing(parts: dict[str, Section], tree: xr.DataTree) -> None:
+    raw = tree["data"].to_dataset()["raw"].values
+    facts = parts["quality"].facts
+    assert facts["missing"] == pytest.approx(np.isnan(raw).mean())
+    assert facts["complete"] == np.isfinite(raw).all(axis=1).sum() and facts["n_qc"] == 6
+    data = parts["quality"].pictures["distributions"].data
+    after = data[data["stage"] == "after"].set_index("sample")
+    sample = tree["data"].to_dataset()["sample"].values[3]
+    assert after.loc[sample, "q50"] == pytest.approx(
+        np.nanmedian(tree["data"].to_dataset()["value"].values[:, 3])
+    )
+
+
+def test_batch_shows_before_and_after_by_colour_and_shape(parts: dict[str, Section]) -> None:
+    picture = parts["batch"].pictures["components site"]
+    assert set(picture.data["stage"]) == {"before", "after"} and "QC" in set(picture.data["group"])
+    assert parts["batch"].facts["associations"][0]["column"] == "age"
+
+
+def test_statuses_are_counted_and_explained(parts: dict[str, Section], tree: xr.DataTree) -> None:
+    rows = {r["code"]: r for r in parts["status"].facts["rows"]}
+    status = tree["fits/mixed"].to_dataset()["status"].values
+    assert rows[Status.SINGULAR]["counts"][0] == (status == Status.SINGULAR).sum()
+    assert sum(r["counts"][0] for r in rows.values()) == len(status)
+    assert rows[Status.NOT_ESTIMABLE]["meaning"] is MEANING[Status.NOT_ESTIMABLE]
+
+
+def test_variance_components_are_written_for_every_feature(
+    parts: dict[str, Section], tree: xr.DataTree
+) -> None:
+    table = parts["variance"].tables["variance_components_mixed"]
+    fit = tree["fits/mixed"].to_dataset()
+    site = table[table["group"] == "site"]
+    np.testing.assert_array_equal(site["share"], fit["share"].values[:, 0])
+    assert list(table.columns) == ["feature", "name", "group", "term", "term_2", "variance", "share"]
+
+
+def test_model_means_are_the_contrast_apart(view: View) -> None:
+    """With no interaction the difference of two model means is the contrast itself."""
+    model = view.headline
+    on = onefeature.axis(view, model, model.contrasts[0])
+    assert on is not None and on.rows is not None and on.levels == ("control", "low", "high")
+    one = onefeature.feature(view, model, on, "F0000")
+    assert one.fit is not None and one.values is not None
+    row = model.results("high vs control").set_index("feature").loc["F0000"]
+    assert one.fit["mean"][2] - one.fit["mean"][0] == pytest.approx(row["estimate"])
+    seen = view.factor_values("dose", model.rows) == "low"
+    assert one.group_means[1] == pytest.approx(np.nanmean(one.values[seen.to_numpy()]))
+
+
+def test_units_are_joined_where_they_are_paired(view: View) -> None:
+    model = view.headline
+    dose = onefeature.axis(view, model, model.contrasts[0])
+    time = onefeature.axis(view, model, model.contrasts[2])
+    assert dose is not None and time is not None
+    assert dose.unit_column == "", "a subject has one dose, so there is nothing to join"
+    lines = onefeature.feature(view, model, time, "F0008").lines()
+    assert time.unit_column == "subject" and len(lines) > 10 and all(len(line) == 2 for line in lines)
+
+
+def test_design_from_names_of_coefficients() -> None:
+    sheet = pd.DataFrame({"a": ["x", "y"], "n": [2.0, 3.0], "odd name": ["u", "v"]})
+    made = adjusted.design(["(Intercept)", "a[y]", "n", "a[y]:n", "odd name[v]"], sheet)
+    np.testing.assert_array_equal(made, [[1, 0, 2, 0, 0], [1, 1, 3, 3, 1]])
+    assert adjusted.design(["(Intercept)", "log(n)"], sheet) is None
+
+
+def test_a_number_gives_a_line(tree: xr.DataTree) -> None:
+    changed = tree.copy()
+    told = '[{"name": "age", "text": "per year", "factor": "age", "levels": []}]'
+    tests = (
+        tree["tests/mixed"].to_dataset().isel(contrast=[0]).assign_coords(contrast=np.array(["age"], object))
+    )
+    changed["tests/mixed"] = xr.DataTree(tests.assign_attrs(contrasts=told))
+    view = View(changed)
+    on = onefeature.axis(view, view.headline, view.headline.contrasts[0])
+    assert on is not None and on.levels == () and len(on.grid) == 25
+    one = onefeature.feature(view, view.headline, on, "F0000")
+    assert one.fit is not None
+    slope = np.diff(one.fit["mean"]) / np.diff(on.grid)
+    beta = tree["fits/mixed"].to_dataset()["beta"].sel(feature="F0000", coef="age").item()
+    np.testing.assert_allclose(slope, beta)
+    assert story.headline_sentence(story.contrast_rows(view.headline)[0]) == "change with age (age)"
+
+
+def test_the_page_without_scripts_has_the_results(report: Path) -> None:
+    text = (report / "report.html").read_text()
+    static = re.sub(r"<script.*?</script>", "", text, flags=re.S)
+    for section in IDS:
+        assert f'<section id="{section}"' in static
+    for word in ("GENE8", "high vs control", "Delft is unlike", "not estimable", "Kuznetsova", "GENE5"):
+        assert word in static, word
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//|@import|url\(["']?http""", text), (
+        "needs no network"
+    )
+
+
+def test_text_of_the_study_cannot_become_markup() -> None:
+    evil = study(n_features=24, n_subjects=12)
+    evil["provenance"].attrs["title"] = "<script>alert(1)</script>"
+    evil["data/features"]["name"].values[0] = "</script><img src=x onerror=alert(1)>"
+    text = page(evil)
+    assert "<script>alert" not in text and "<img" not in text
+
+
+def test_omnibus_tests_have_their_table(tree: xr.DataTree) -> None:
+    from mixflow.report.sections.results import results
+
+    changed = tree.copy()
+    tests = tree["tests/mixed"].to_dataset()
+    n = tests.sizes["feature"]
+    p = np.linspace(1e-6, 1, n)[:, None]
+    for name, value in {
+        "f_statistic": 1 / p,
+        "f_df1": p * 0 + 2,
+        "f_df2": p * 0 + 50,
+        "f_p_value": p,
+    }.items():
+        tests[name] = (("feature", "omnibus"), value)
+    tests["f_q_value"] = (("feature", "omnibus"), np.minimum(1, p * 20))
+    tests["f_status"] = (("feature", "omnibus"), np.ones((n, 1), "int8"))
+    changed["tests/mixed"] = xr.DataTree(tests.assign_coords(omnibus=np.array(["dose"], object)))
+    section = results(View(changed))
+    told = section.facts["omnibus"][0]
+    assert told["hits"] == (p * 20 < 0.05).sum() > 0 and told["tested"] == n
+    assert len(section.tables["omnibus_dose"]) == n
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (p_value(3.2e-12), "3.2e−12"),
+        (p_value(0.0421), "0.042"),
+        (p_value(0.0), "<1e−300"),
+        (p_value(np.nan), "–"),
+        (number(1.4), "1.40"),
+        (number(-0.00123), "−0.00123"),
+        (number(np.nan), "–"),
+        (number(1234.4), "1234"),
+        (signed(0.4), "+0.40"),
+        (signed(-1.0), "−1.00"),
+        (percent(0.2), "20\u202f%"),
+        (count(20000), "20,000"),
+    ],
+)
+def test_numbers_are_written_for_readers(made: str, expected: str) -> None:
+    assert made == expected

@@ -1,0 +1,150 @@
+"""The first page: counts, models side by side, doubts, each against numbers worked out from the store."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mixflow.errors import MixflowError
+from mixflow.report import story
+from mixflow.report.build import prepared
+from mixflow.report.doubts import doubts
+from mixflow.report.methods import methods
+from mixflow.report.sections.summary import forest
+from mixflow.report.view import View
+from mixflow.store.check import check
+
+
+def hits(tree: xr.DataTree, model: str, contrast: str) -> set[str]:
+    tests = tree[f"tests/{model}"].to_dataset().sel(contrast=contrast)
+    return {str(f) for f in tests["feature"].values[tests["q_value"].values < 0.05]}
+
+
+def test_the_made_up_study_is_what_the_schema_declares(tree: xr.DataTree) -> None:
+    check(tree)
+    assert tree["fits/mixed"].to_dataset().sizes["feature"] == tree["data"].to_dataset()["kept"].values.sum()
+
+
+def test_headline_comes_first_and_counts_match_the_store(tree: xr.DataTree, view: View) -> None:
+    assert [m.role for m in view.models] == ["headline", "companion", "sensitivity", "sensitivity"]
+    for row in story.contrast_rows(view.headline):
+        found = hits(tree, "mixed", row.contrast.name)
+        assert row.hits == len(found) == row.higher + row.lower
+    assert story.contrast_rows(view.headline)[0].hits > 5
+
+
+def test_models_are_compared_with_the_hits_they_share(tree: xr.DataTree, view: View) -> None:
+    rows = {row.model.name: row for row in story.comparison(view)}
+    for name, row in rows.items():
+        for contrast, count in zip(view.headline.contrasts, row.counts, strict=True):
+            own, headline = hits(tree, name, contrast.name), hits(tree, "mixed", contrast.name)
+            assert count is not None
+            assert (count.hits, count.shared) == (len(own), len(own & headline))
+    assert rows["mixed"].headline and not rows["ignored"].headline
+
+
+def test_a_contrast_that_a_model_lacks_has_no_count(tree: xr.DataTree) -> None:
+    cut = tree.copy()
+    cut["tests/ignored"] = xr.DataTree(tree["tests/ignored"].to_dataset().isel(contrast=[0]))
+    row = next(r for r in story.comparison(View(cut)) if r.model.name == "ignored")
+    assert row.counts[0] is not None and row.counts[1:] == [None, None]
+
+
+def test_explained_gives_the_median_share_and_the_leading_feature(tree: xr.DataTree, view: View) -> None:
+    fit = tree["fits/mixed"].to_dataset()
+    site = fit["share"].values[:, 0]
+    told = {e.group: e for e in story.explained(view, view.headline)}
+    assert told["site"].median == pytest.approx(np.nanmedian(site))
+    assert told["site"].top_id == fit["feature"].values[np.nanargmax(site)]
+    assert set(told) == {"site", "subject"}
+
+
+def test_doubts_name_the_odd_site_with_its_numbers(view: View) -> None:
+    found = {d.title: d for d in doubts(view)}
+    odd = found["Delft is unlike the other levels of site"]
+    sheet = view.samples.loc[view.headline.rows]
+    inside = sheet["site"] == "Delft"
+    gap = sheet.loc[~inside, "age"].mean() - sheet.loc[inside, "age"].mean()
+    assert odd.serious
+    assert f"Delft has {inside.sum()} samples: all dose = control, age {gap:.0f} years lower" in odd.text
+    assert "Without it:" in odd.text
+    assert not any(title.startswith(("Aarhus", "Bergen", "Cork")) for title in found)
+
+
+def test_doubts_name_few_levels_with_the_companion_and_singular_fits(tree: xr.DataTree, view: View) -> None:
+    found = {d.title: d.text for d in doubts(view)}
+    assert "sites fixed" in found["Only 4 levels of site"]
+    status = tree["fits/mixed"].to_dataset()["status"].values
+    assert f"{(status == 2).sum()} of {len(status)} fits are singular" in found
+
+
+def test_harmonised_input_is_the_first_doubt(tree: xr.DataTree) -> None:
+    changed = tree.copy()
+    changed["batch"].attrs["fit_on"] = "harmonised"
+    first = doubts(View(changed))[0]
+    assert first.title == "Fitted to batch-corrected values" and "11.4 %" in first.text
+
+
+def test_a_calm_study_has_no_serious_doubt(tree: xr.DataTree) -> None:
+    kept = {n.path: n.to_dataset(inherit=False) for n in tree.subtree}
+    others = ("site-fixed", "ignored", "without-Delft")
+    calm = xr.DataTree.from_dict({k: v for k, v in kept.items() if not k.endswith(others)})
+    rows = [
+        s
+        for s, site in zip(
+            tree["data"].to_dataset()["sample"].values, tree["data/samples"]["site"].values, strict=True
+        )
+        if site != "Delft" and not s.startswith("QC")
+    ]
+    calm["fits/mixed"].attrs |= {"rows": json.dumps(rows), "few_levels": "[]"}
+    assert not [d for d in doubts(View(calm)) if d.serious]
+
+
+def test_headline_sentence_says_what_was_compared(view: View) -> None:
+    row = story.contrast_rows(view.headline)[0]
+    assert story.headline_sentence(row) == "differ between high and control"
+
+
+def test_slugs_are_unique_whatever_the_names() -> None:
+    from mixflow.report.model import Contrast
+
+    contrasts = [Contrast(n, n, "", (), "") for n in ("A vs B", "a vs b", "A/B", "A B", "???")]
+    made = story.slugs(contrasts)
+    assert len({s.lower() for s in made.values()}) == 5
+    assert made["???"] == "contrast"
+
+
+def test_forest_puts_estimates_and_zero_on_one_scale(view: View) -> None:
+    rows = forest(story.leaders(view.headline, "high vs control"))
+    assert len(rows) == 8
+    for row in rows:
+        assert 0 <= row["x0"] < row["x"] < row["x1"] <= 100
+        assert (row["x"] > row["zero"]) == (row["estimate"] > 0)
+
+
+def test_methods_cite_what_was_done_and_nothing_else(view: View) -> None:
+    text, references = methods(view)
+    assert "log2-transformed and normalised to equal sample medians" in text
+    assert "restricted maximum likelihood [1]" in text
+    assert "(~ dose + time + age + sex + (1 | site) + (1 | subject))" in text
+    assert "mixflow 0.1.0" in text and "seed 1" in text
+    assert references[0].startswith("Patterson") and not any(
+        "ComBat" in r or "Johnson" in r for r in references
+    )
+    assert text.count("[") == len([c for c in text if c == "]"]) and f"[{len(references)}]" in text
+
+
+def test_an_unknown_feature_is_refused_by_name(tree: xr.DataTree) -> None:
+    with pytest.raises(MixflowError) as caught:
+        prepared(tree, ["NOSUCH"], share=False)
+    problem = caught.value.problems[0]
+    assert problem.value == "NOSUCH" and problem.column == "report.features" and problem.remedy
+
+
+def test_a_store_without_fits_says_what_to_do(tree: xr.DataTree) -> None:
+    bare = xr.DataTree.from_dict({"data": tree["data"].to_dataset()})
+    with pytest.raises(MixflowError, match="no fitted model"):
+        prepared(bare, [], share=False)
