@@ -54,8 +54,8 @@ lint: env ## ruff, pyright, snakefmt, snakemake --lint, import layers
 	@$(BIN)/snakemake --lint
 	@$(BIN)/lint-imports
 
-bench: env ## measure the speed against lmerTest (needs R with lmerTest)
-	@$(BIN)/snakemake --snakefile Snakefile --cores $(CORES) benchmark
+bench: env ## measure the speed against lmerTest on two calm cores (needs R with lmerTest)
+	@$(BIN)/snakemake --snakefile workflows/benchmark/Snakefile --cores 2 --forceall --quiet rules progress
 
 lock: ## renew requirements.lock from pyproject.toml (needs uv; UV_ARGS="--upgrade-package NAME")
 	@uv pip compile pyproject.toml --extra test --extra dev --universal --python-version 3.11 --generate-hashes \

@@ -51,11 +51,12 @@ main <- function(arguments) {
   total <- nrow(table$values)
   rows <- if (wanted == 0 || wanted >= total) seq_len(total) else unique(round(seq(1, total, length.out = wanted)))
   try_one(table$values[rows[1], ], samples, formula)
-  started <- proc.time()[["elapsed"]]
+  before <- proc.time(); started <- before[["elapsed"]]
   fits <- mclapply(rows, function(i) try_one(table$values[i, ], samples, formula), mc.cores = processes)
-  wall <- proc.time()[["elapsed"]] - started
+  used <- proc.time() - before; wall <- used[["elapsed"]]
+  cpu <- sum(used[c("user.self", "sys.self", "user.child", "sys.child")])  # forked workers are waited for, so counted
   seconds <- vapply(fits, function(fit) if (is.null(fit$seconds)) c(fit = NA, summary = NA) else fit$seconds, c(fit = 0, summary = 0))
-  report <- list(features_in_table = total, features_fitted = length(rows), processes = processes, wall_seconds = wall,
+  report <- list(features_in_table = total, features_fitted = length(rows), processes = processes, wall_seconds = wall, cpu_seconds = cpu,
                  wall_seconds_per_feature = wall / length(rows),
                  process_seconds_per_feature = as.list(rowMeans(seconds, na.rm = TRUE)),
                  failed = sum(vapply(fits, function(fit) !is.null(fit$error), TRUE)),
