@@ -103,6 +103,10 @@ class GramBuilder:
 
     def build(self, values: np.ndarray, observed: Observed) -> GramArrays:
         """Gram of the given features. ``values`` (N, n), offset already subtracted, NaN where missing."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends as the status 'not finite'
+            return self._build(values, observed)
+
+    def _build(self, values: np.ndarray, observed: Observed) -> GramArrays:
         layout, n = self.layout, len(values)
         size, p = layout.corner - 1, layout.n_coef
         w = observed.weights

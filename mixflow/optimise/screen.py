@@ -20,7 +20,8 @@ def screen(prepared: Prepared, observed: Observed) -> tuple[np.ndarray, np.ndarr
         effects += n_levels[:, g] * z.shape[1]
         widest = max(len(e.terms) for e in prepared.effects if e.group == prepared.layout.groups[g].name)
         status[observed.n_obs <= n_levels[:, g] * widest] = Status.ONE_OBSERVATION_PER_LEVEL
-    for i in np.flatnonzero((observed.n_obs <= effects) & (status == Status.NOT_RUN)):
+    crowded = (effects > 0) & (observed.n_obs <= effects)
+    for i in np.flatnonzero(crowded & (status == Status.NOT_RUN)):
         if observed.n_obs[i] <= _rank_of_random(prepared, seen[i]):
             status[i] = Status.ONE_OBSERVATION_PER_LEVEL
     status[(n_levels == 1).any(axis=1)] = Status.TOO_FEW_LEVELS
