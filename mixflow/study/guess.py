@@ -21,6 +21,8 @@ QC = r"(pooled_?)?qc\d*|pool(ed)?|quality_?control"
 BLANK = r"blanks?"
 MAX_LEVELS = 12
 """Levels that are written out in the config."""
+WHOLE_INTENSITY = 1e4
+"""Whole numbers without a zero whose median is above this are rounded intensities, not counts."""
 TRANSFORM = {"intensity": ("log2", "median"), "count": ("clr", "none"), "proportion": ("asin_sqrt", "none")}
 
 
@@ -44,7 +46,7 @@ def scale(values: np.ndarray) -> str:
         return "free"
     if seen.max() <= 1:
         return "proportion"
-    if (seen == np.round(seen)).all():
+    if (seen == np.round(seen)).all() and not (seen.min() > 0 and np.median(seen) > WHOLE_INTENSITY):
         return "count"
     return "log2" if seen.max() < 50 else "intensity"
 

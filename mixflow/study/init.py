@@ -87,7 +87,7 @@ def _read(table: Path, sheet: Path | None, options: dict[str, Any]) -> tuple[Raw
     if sheet is not None:
         text = readers.read_table(sheet).frame
         known["sample_ids"] = sorted({cell for name in text.columns for cell in text[name]} - {""})
-    data = readers.read([table], "auto", {**known, **options})
+    data = _read_by_id(table, known, options)
     if data.format != "wide":
         return data, options
     names = [str(name) for name in readers.read_table(table).frame.columns]
@@ -98,6 +98,25 @@ def _read(table: Path, sheet: Path | None, options: dict[str, Any]) -> tuple[Raw
         options["sample_columns"] = described
         data = readers.read([table], "auto", {**known, **options})
     return data, options
+
+
+def _read_by_id(table: Path, known: Mapping[str, Any], options: dict[str, Any]) -> RawTable:
+    """The data; where the first column will not do as feature ids, by the first column that will.
+
+    That column is then set in ``options``, so that it stands in the config.
+    """
+    from mixflow.store import readers
+    from mixflow.store.readers.ids import unique_columns
+
+    try:
+        return readers.read([table], "auto", {**known, **options})
+    except MixflowError as error:
+        about_ids = any("data.options.id" in (problem.remedy or "") for problem in error.problems)
+        others = unique_columns(readers.read_table(table)) if about_ids and "id" not in options else []
+        if not others:
+            raise
+        options["id"] = others[0]
+        return readers.read([table], "auto", {**known, **options})
 
 
 def _described(sheet: Path | None, data: RawTable) -> _Sheet:

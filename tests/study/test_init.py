@@ -132,3 +132,24 @@ def test_guessed_roles_and_names_with_backticks():
     found = guess.model(text.rename(columns={"disease state": "group", "batch-id": "my batch"}))
     assert found.role == {"column": "type", "qc": ["QC"], "blank": ["blank"]}
     assert found.formula == "~ group + (1 | `my batch`)" and found.columns["group"]["levels"] == ["a", "b"]
+
+
+def test_a_first_column_that_is_no_id_is_passed_over_for_one_that_is(tmp_path):
+    rows = ["gene\tprotein\tS1\tS2\tS3\tS4"]
+    rows += [f"{gene}\tP{i}\t20.1\t21.2\t22.3\t23.{i}" for i, gene in enumerate(["ALB", "", "APOE", "ALB"])]
+    table = tmp_path / "table.tsv"
+    table.write_text("\n".join(rows) + "\n")
+    config, _ = init(table, None, tmp_path / "new")
+    assert load(config).data.options == {"id": "protein", "orientation": "samples_in_columns"}
+    table.write_text("\n".join(rows).replace("P3", "P2") + "\n")
+    with pytest.raises(MixflowError) as caught:
+        init(table, None, tmp_path / "newer")
+    assert {(problem.row, problem.column) for problem in caught.value.problems} >= {(3, "gene")}
+
+
+def test_large_whole_numbers_without_a_zero_are_intensities():
+    counts = np.array([[20_000.0, 5_000.0, 80_000.0], [60_000.0, 90_000.0, 11_000.0]])
+    assert guess.scale(counts) == "intensity"
+    counts[0, 1] = 0
+    assert guess.scale(counts) == "count" and guess.scale(counts + 1) == "intensity"
+    assert guess.scale(counts // 100 + 1) == "count"

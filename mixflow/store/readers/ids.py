@@ -84,15 +84,20 @@ def _repeated(table: Table, ids: tuple[str, ...], kind: str, shown: str) -> list
 
 def _unique(table: Table) -> str:
     """A hint: text columns that would do as ids."""
+    good = unique_columns(table)
+    return f"; unique here: {', '.join(good)}" if good else ""
+
+
+def unique_columns(table: Table) -> list[str]:
+    """Text columns that would do as ids, among the first twelve."""
     frame = table.frame
-    good = [
-        name
+    return [
+        str(name)
         for name in frame.columns[:12]
         if frame[name].is_unique
         and (frame[name] != "").all()
         and frame[name].str.contains("[A-Za-z]").mean() > 0.9
     ]
-    return f"; unique here: {', '.join(good)}" if good else ""
 
 
 def refuse_empty(table: Table, columns: Sequence[str], kind: str) -> None:
