@@ -30,7 +30,7 @@ def run(study: Study, data: Path, out: Path) -> str:
     clock = provenance.Clock()
     tree = zarr_io.load(data)
     sheet = sheets.from_tree(tree)
-    kept = tree["data"].to_dataset(inherit=False)
+    kept = zarr_io.group(tree, "data")
     kept = kept.isel(feature=np.flatnonzero(kept["kept"].values))
     check_aliasing(study, sheet)
     values, notes = harmonised(study, kept["value"].values, sheet)

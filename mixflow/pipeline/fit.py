@@ -69,11 +69,11 @@ def load_task(study: Study, model: str, data: Path, batch: Path | None) -> Task:
     """Values and rows of a model, from the stores of the steps before."""
     tree = zarr_io.load(data)
     sheet = sheets.from_tree(tree)
-    group = tree["data"].to_dataset(inherit=False)
+    group = zarr_io.group(tree, "data")
     kept = group.isel(feature=np.flatnonzero(group["kept"].values))
     values = kept["value"].values
     if study.batch.fit_on == "harmonised" and batch is not None:
-        values = zarr_io.load(batch)["batch/harmonised"].values
+        values = zarr_io.group(zarr_io.load(batch), "batch")["harmonised"].values
     plan = load_plan(study).model(model)
     frame = fitted_frame(sheet, plan)
     columns = pd.Index(group["sample"].values.astype(str)).get_indexer(frame.index)

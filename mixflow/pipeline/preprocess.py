@@ -23,12 +23,12 @@ def run(study: Study, raw: Path, out: Path) -> str:
     clock = provenance.Clock()
     tree = zarr_io.load(raw)
     sheet = sheets.from_tree(tree)
-    data = tree["data"].to_dataset(inherit=False)
+    data = zarr_io.group(tree, "data")
     ready = prepared(study, data, sheet)
     groups = {
         "data": values_group(data, ready, study),
-        "data/samples": tree["data/samples"].to_dataset(),
-        "data/features": tree["data/features"].to_dataset(),
+        "data/samples": zarr_io.group(tree, "data/samples"),
+        "data/features": zarr_io.group(tree, "data/features"),
         "provenance": record.group(study, "preprocess", clock, [raw], provenance.steps(tree)),
     }
     zarr_io.write(xr.DataTree.from_dict(groups), out)

@@ -25,7 +25,7 @@ def join(model: str, shards: Sequence[Path], feature_ids: np.ndarray) -> tuple[x
     if absent:
         message = f"no fits of {model} in this shard"
         raise MixflowError(Problem(message, file=str(path), remedy=REMEDY) for path in absent)
-    parts = [tree[f"fits/{model}"].to_dataset(inherit=False) for tree in trees]
+    parts = [zarr_io.group(tree, f"fits/{model}") for tree in trees]
     check_complete(parts, shards, feature_ids)
     return fits.join(parts), trees
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixflow.store import frames
+from mixflow.store import frames, zarr_io
 from mixflow.store.names import encode
 from mixflow.study.sheet import Sheet, SheetColumn
 
@@ -27,7 +27,7 @@ def to_dataset(sheet: Sheet, ids: tuple[str, ...]) -> xr.Dataset:
 
 def from_tree(tree: xr.DataTree) -> Sheet:
     """The Sheet as it was read, for the samples of the store."""
-    node = tree["data/samples"].to_dataset()
+    node = zarr_io.group(tree, "data/samples")
     table = frames.frame(tree)
     role = table[ROLE].astype(object)
     columns = {name: _column(name, node[encode(name)].attrs) for name in table.columns if name != ROLE}

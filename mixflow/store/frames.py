@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixflow.store import zarr_io
 from mixflow.store.names import decode, encode
 
 
@@ -36,18 +37,17 @@ def frame(tree: xr.DataTree, samples: Any = None) -> pd.DataFrame:
 
     ``samples`` picks and orders rows (labels). Columns with role attributes only (`role`) come as text.
     """
-    table = table_of(tree["data/samples"])
+    table = table_of(zarr_io.group(tree, "data/samples"))
     return table if samples is None else table.loc[list(samples)]
 
 
 def features(tree: xr.DataTree) -> pd.DataFrame:
     """The feature annotation of a store, index = feature ids, in the order of the store."""
-    return table_of(tree["data/features"])
+    return table_of(zarr_io.group(tree, "data/features"))
 
 
-def table_of(node: xr.DataTree) -> pd.DataFrame:
+def table_of(group: xr.Dataset) -> pd.DataFrame:
     """The columns of a group as a DataFrame, indexed by its one dim."""
-    group = node.to_dataset()
     columns = json.loads(group.attrs["columns"]) if "columns" in group.attrs else map(decode, map(str, group))
     (dim,) = {dim for array in group.values() for dim in array.dims} or set(group.dims)
     index = pd.Index(np.asarray(group[dim].values, dtype=object), name=dim)

@@ -17,8 +17,8 @@ def info(path: Path | str) -> str:
     """Describe the store ``path``: study, groups with their variables, statuses, tests and steps."""
     tree = zarr_io.open(path)
     parts = [_head(Path(path), tree), *(_group(node) for node in tree.subtree if node.data_vars)]
-    parts += [_statuses(node) for node in _models(tree, "fits")]
-    parts += [_calls(node) for node in _models(tree, "tests")]
+    parts += [_statuses(name, group) for name, group in _models(tree, "fits")]
+    parts += [_calls(name, group) for name, group in _models(tree, "tests")]
     parts.append(_steps(tree))
     return "\n\n".join(part for part in parts if part)
 
@@ -40,25 +40,25 @@ def _group(node: xr.DataTree) -> str:
     return "\n".join(lines)
 
 
-def _models(tree: xr.DataTree, kind: str) -> list[xr.DataTree]:
-    return list(tree[kind].children.values()) if kind in tree.children else []
+def _models(tree: xr.DataTree, kind: str) -> list[tuple[str, xr.Dataset]]:
+    names = tree.children[kind].children if kind in tree.children else ()
+    return [(f"{kind}/{name}", zarr_io.group(tree, f"{kind}/{name}")) for name in names]
 
 
-def _statuses(node: xr.DataTree) -> str:
-    counts = Counter(node["status"].values.tolist())
-    lines = [f"statuses of {node.path.strip('/')}: {node.attrs.get('formula', '')}"]
+def _statuses(name: str, group: xr.Dataset) -> str:
+    counts = Counter(group["status"].values.tolist())
+    lines = [f"statuses of {name}: {group.attrs.get('formula', '')}"]
     lines += [f"  {count:>7}  {MEANING[Status(code)].label}" for code, count in sorted(counts.items())]
     return "\n".join(lines)
 
 
-def _calls(node: xr.DataTree) -> str:
-    alpha = float(node.attrs.get("alpha", 0.05))
-    q_value = node["q_value"].values
-    lines = [f"features with q < {alpha:g} in {node.path.strip('/')}"]
-    lines += [
-        f"  {int(np.sum(q_value[:, i] < alpha)):>7}  {name}  ({int(np.isfinite(q_value[:, i]).sum())} tested)"
-        for i, name in enumerate(node["contrast"].values)
-    ]
+def _calls(name: str, group: xr.Dataset) -> str:
+    alpha = float(group.attrs.get("alpha", 0.05))
+    q_value = group["q_value"].values
+    lines = [f"features with q < {alpha:g} in {name}"]
+    for i, contrast in enumerate(group["contrast"].values):
+        hits, tested = int(np.sum(q_value[:, i] < alpha)), int(np.isfinite(q_value[:, i]).sum())
+        lines.append(f"  {hits:>7}  {contrast}  ({tested} tested)")
     return "\n".join(lines)
 
 

@@ -70,6 +70,14 @@ def load(path: Path | str) -> xr.DataTree:
         ) from error
 
 
+def group(tree: xr.DataTree, path: str) -> xr.Dataset:
+    """The dataset of the group ``path``, with the labels that it shares with the group above it."""
+    node = tree[path]
+    if not isinstance(node, xr.DataTree):
+        raise KeyError(f"{path} is a variable, not a group")
+    return node.to_dataset()
+
+
 def _require_store(path: Path) -> None:
     if not (path / "zarr.json").is_file():
         what = "no such folder" if not path.exists() else "not a Zarr v3 store (no zarr.json in it)"

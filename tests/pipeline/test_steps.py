@@ -126,7 +126,7 @@ def test_a_missing_shard_is_named(folder: Path) -> None:
     rest = [path for path in shards if path != full]
     with pytest.raises(MixflowError, match=r"8 feature\(s\) are missing"):
         gather.run(study, "plain", rest, PATHS.data, folder / "out.zarr")
-    with pytest.raises(MixflowError, match="unknown|doubled"):
+    with pytest.raises(MixflowError, match=r"unknown|doubled"):
         gather.run(study, "plain", [full, full], PATHS.data, folder / "out.zarr")
     with pytest.raises(MixflowError, match="no fits of plain"):
         gather.run(study, "plain", [PATHS.shard("mixed", 1, 2)], PATHS.data, folder / "out.zarr")

@@ -146,7 +146,7 @@ def test_the_sample_sheet_comes_back_with_its_levels_in_order(tmp_path: Path) ->
 
 def test_missing_factor_values_stay_missing() -> None:
     table = pd.DataFrame({"g": pd.Categorical(["a", None], ordered=True)}, index=["s0", "s1"])
-    back = frames.table_of(xr.DataTree(frames.dataset(table, "sample")))
+    back = frames.table_of(frames.dataset(table, "sample"))
     assert back["g"].isna().tolist() == [False, True]
     assert back["g"].cat.ordered
 

@@ -1,0 +1,112 @@
+"""The commands, in processes of their own: what they print, their exit codes, and no traceback ever."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mixflow
+from tests.pipeline import tiny
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mixflow.cli", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def good(folder: Path, *words: str) -> str:
+    done = command(folder, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def bad(folder: Path, *words: str) -> str:
+    done = command(folder, *words)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study taken through all steps by the commands."""
+    folder = tmp_path_factory.mktemp("commands")
+    tiny.write(folder, models={"plain": tiny.CONFIG["models"]["plain"]})
+    assert "24 samples x 8 features" in good(folder, "ingest")
+    assert "8 of 8 features kept" in good(folder, "batch")
+    assert "8 of 8 features fitted" in good(folder, "fit", "--model", "plain")
+    assert "in case vs control" in good(folder, "test", "config.yaml")
+    return folder
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert good(tmp_path, "--version").strip() == f"mixflow {mixflow.__version__}"
+
+
+def test_info_tells_statuses_tests_and_steps(study: Path) -> None:
+    text = good(study, "info", "results/tiny/study.zarr")
+    for expected in (
+        "tiny: A tiny study",
+        "tests/plain  (",
+        "8  ok",
+        "case vs control  (8 tested)",
+        "assemble",
+    ):
+        assert expected in text
+
+
+def test_verify_finds_a_flipped_byte_and_the_report_stops(study: Path) -> None:
+    store = study / "results" / "tiny" / "study.zarr"
+    assert "as it was written" in good(study, "verify", str(store))
+    chunk = store / "data" / "raw" / "c" / "0" / "0"
+    content = chunk.read_bytes()
+    try:
+        chunk.write_bytes(content[:30] + bytes([content[30] ^ 1]) + content[31:])
+        for word in ("verify", "report"):
+            said = bad(study, word, str(store))
+            assert "data/raw/c/0/0" in said and "changed after it was written" in said
+    finally:
+        chunk.write_bytes(content)
+    assert not (store.parent / "report.html").exists()
+
+
+def test_validate_lists_everything_at_once(tmp_path: Path) -> None:
+    path = tiny.write(tmp_path)
+    assert "nothing wrong" in good(tmp_path, "validate")
+    text = path.read_text().replace("~ group + age", "~ group + agee")
+    path.write_text(text.replace("scale: log2", "scale: log3"))
+    said = bad(tmp_path, "validate", "config.yaml")
+    assert said.startswith("2 problems:")
+    assert "log3" in said and "agee" in said and "config.yaml, row 6" in said and "->" in said
+
+
+def test_init_writes_a_config_that_is_valid(tmp_path: Path) -> None:
+    tiny.write(tmp_path / "files")
+    said = good(tmp_path, "init", "files/table.tsv", "files/samples.tsv", "--folder", "mine")
+    assert "wrote mine/config.yaml" in said
+    assert "nothing wrong" in good(tmp_path, "validate", "mine/config.yaml")
+    assert "is there already" in bad(tmp_path, "init", "files/table.tsv", "--folder", "mine")
+
+
+def test_a_folder_without_a_study_and_a_store_that_is_none(tmp_path: Path) -> None:
+    for words in (("run",), ("ingest",), ("validate",)):
+        assert "mixflow init" in bad(tmp_path, *words)
+    assert "no such folder" in bad(tmp_path, "info", "nothing.zarr")
+    assert "no store here" in bad(tmp_path, "verify", "nothing.zarr")
+
+
+def test_an_earlier_step_that_is_missing_is_named(tmp_path: Path) -> None:
+    tiny.write(tmp_path)
+    assert "mixflow ingest" in bad(tmp_path, "batch")
+    assert "mixflow batch" in bad(tmp_path, "fit", "--model", "plain")

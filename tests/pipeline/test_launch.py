@@ -1,0 +1,114 @@
+"""Starting Snakemake: which config, which words, and locks of dead and living runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mixflow.errors import MixflowError
+from mixflow.pipeline import launch
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def lock(owner: dict | None) -> None:
+    launch.LOCKS.mkdir(parents=True)
+    (launch.LOCKS / "0.input.lock").write_text("x")
+    if owner is not None:
+        launch.OWNER.write_text(json.dumps(owner))
+
+
+def dead() -> dict:
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    owner = launch._identity(process.pid)
+    process.wait()
+    return owner
+
+
+def test_the_config_is_found_where_init_writes_it_then_where_workflows_have_it() -> None:
+    with pytest.raises(MixflowError) as caught:
+        launch.find_config(None)
+    assert "mixflow init" in (caught.value.problems[0].remedy or "")
+    Path("config").mkdir()
+    Path("config/config.yaml").touch()
+    assert launch.find_config(None) == Path("config/config.yaml")
+    Path("config.yaml").touch()
+    assert launch.find_config(None) == Path("config.yaml")
+    with pytest.raises(MixflowError, match=r"other\.yaml"):
+        launch.find_config(Path("other.yaml"))
+
+
+def test_a_yaml_word_is_the_config_and_all_else_is_snakemake_s() -> None:
+    assert launch.split(None, ["a.yaml", "-n"]) == (Path("a.yaml"), ["-n"])
+    assert launch.split(None, ["--forcerun", "fit"]) == (None, ["--forcerun", "fit"])
+    assert launch.split(Path("b.yaml"), ["a.yaml"]) == (Path("b.yaml"), ["a.yaml"])
+
+
+def test_own_words_make_snakemake_speak() -> None:
+    calm = launch.command(Path("c.yaml"), "2", [])
+    assert calm[-2:] == ["--quiet", "all"] and "--profile" in calm
+    assert calm[calm.index("--configfile") + 1] == "c.yaml"
+    loud = launch.command(Path("c.yaml"), "2", ["--profile=mine", "-n"])
+    assert "--quiet" not in loud and loud.count("--profile=mine") == 1 and "--profile" not in loud
+
+
+def test_without_a_lock_nothing_is_done() -> None:
+    assert launch.release_stale_lock(Path.cwd(), ["false"]) is False
+
+
+def test_the_lock_of_a_dead_run_is_taken_away() -> None:
+    lock(dead())
+    words = [sys.executable, "-c", "import sys; assert sys.argv[1:] == ['--unlock']"]
+    assert launch.release_stale_lock(Path.cwd(), words) is True
+
+
+def test_a_lock_that_cannot_be_taken_away_says_why() -> None:
+    lock(dead())
+    with pytest.raises(MixflowError, match="no permission"):
+        launch.release_stale_lock(Path.cwd(), [sys.executable, "-c", "import sys; sys.exit('no permission')"])
+
+
+@pytest.mark.parametrize("owner", [None, {"host": "elsewhere", "pid": 1, "start": 0.0}])
+def test_a_lock_of_unknown_origin_gives_the_way_out(owner: dict | None) -> None:
+    lock(owner)
+    with pytest.raises(MixflowError) as caught:
+        launch.release_stale_lock(Path.cwd(), ["false"])
+    assert "mixflow run --unlock" in (caught.value.problems[0].remedy or "")
+
+
+def test_the_lock_of_a_living_run_stays() -> None:
+    owner = launch._identity(os.getpid())
+    assert owner["host"] == socket.gethostname() and owner["start"]
+    lock(owner)
+    with pytest.raises(MixflowError, match=f"still going \\(process {os.getpid()}\\)"):
+        launch.release_stale_lock(Path.cwd(), ["false"])
+
+
+def test_a_snakemake_of_another_start_is_seen_and_its_jobs_are_waited_for() -> None:
+    code = "import time; time.sleep(30)"
+    other = subprocess.Popen([sys.executable, "-c", code, "snakemake"])
+    try:
+        lock(dead())
+        with pytest.raises(MixflowError, match=f"process {other.pid}"):
+            launch.release_stale_lock(Path.cwd(), ["false"])
+    finally:
+        other.kill()
+        other.wait()
+    job = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(2)", ".snakemake/scripts/x.py"])
+    assert launch.release_stale_lock(Path.cwd(), ["true"]) is True
+    assert job.poll() is not None or job.wait(timeout=1) == 0
+
+
+def test_asking_to_unlock_is_never_in_the_way() -> None:
+    lock(None)
+    assert launch.release_stale_lock(Path.cwd(), ["snakemake", "--unlock"]) is False
