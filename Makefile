@@ -41,10 +41,10 @@ demo: env ## run mixflow on the embedded study and say where its report is
 	@$(BIN)/mixflow run config/config.yaml --cores $(CORES)
 
 test: env ## run all tests (PYTEST_ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 coverage: env ## run all tests and say which lines they never reach
-	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 
 lint: env ## ruff, pyright, snakefmt, snakemake --lint, import layers
 	@$(BIN)/ruff check .
