@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ def run(study: Study, data: Path, batch: Path, models: Sequence[Path], out: Path
     before = [step for part in parts for step in provenance.steps(part)]
     last = record.group(study, "assemble", clock, [data, batch, *models], before)
     groups["provenance"] = last.assign_attrs(config=yaml.safe_dump(study.raw, sort_keys=False))
+    groups["/"] = xr.Dataset(attrs={"models": json.dumps([path.stem for path in models])})
     zarr_io.write(xr.DataTree.from_dict(groups), out)
     LOGGER.info("assembled %d groups", len(groups))
     return f"{len(models)} model(s) in {out}"

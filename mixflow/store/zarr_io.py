@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from mixflow.store.schema import SCHEMA_VERSION
 
 BLOCK = 512
 """Features of a chunk are a multiple of this: the block in which features are fitted."""
+MODELLED = ("fits", "tests")
+"""Groups with one group for each model."""
 CHUNK_BYTES = 4 << 20
 """Aim for the size of a chunk before compression."""
 
@@ -49,7 +52,11 @@ def open(path: Path | str) -> xr.DataTree:
     with _foreign_files_allowed():
         tree = xr.open_datatree(str(path), engine="zarr", consolidated=False)
     check(tree, file=str(path))
-    groups = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
+    order = {f"/{kind}/{name}": i for kind in MODELLED for i, name in enumerate(models(tree))}
+    nodes = sorted(
+        tree.subtree, key=lambda node: (node.path.split("/")[1], order.get(node.path, 0), node.path)
+    )
+    groups = {node.path: node.to_dataset(inherit=False) for node in nodes}
     return xr.DataTree.from_dict(
         {name: _text_as_objects(_ordered(name, group)) for name, group in groups.items()}
     )
@@ -68,6 +75,11 @@ def load(path: Path | str) -> xr.DataTree:
                 remedy="run `mixflow verify` on it, then the step that makes it again",
             )
         ) from error
+
+
+def models(tree: xr.DataTree) -> list[str]:
+    """Names of the models in the order of the report, as the root's attribute `models` (JSON) has them."""
+    return json.loads(tree.attrs.get("models", "[]"))
 
 
 def group(tree: xr.DataTree, path: str) -> xr.Dataset:

@@ -61,6 +61,15 @@ def test_the_store_holds_every_group_and_is_whole(done: Path, tree: xr.DataTree)
     assert yaml.safe_load(tree["provenance"].attrs["config"])["study"] == "tiny"
 
 
+def test_models_come_in_the_order_of_the_config(folder: Path) -> None:
+    models = {name: tiny.CONFIG["models"][name] for name in ("plain", "mixed")}
+    study = config.load(tiny.write(folder, shards=2, models=models))
+    local.test(study, [], lambda _: None)
+    tree = zarr_io.open(PATHS.store)
+    assert list(tree["fits"].children) == list(tree["tests"].children) == ["plain", "mixed"]
+    assert tree["fits/plain"].attrs["role"] == "headline"
+
+
 def test_values_and_sheet_are_those_of_the_files(done: Path, tree: xr.DataTree) -> None:
     table = pd.read_csv(done / "table.tsv", sep="\t", index_col=0)
     np.testing.assert_array_equal(tree["data/raw"].values, table.to_numpy())
