@@ -47,11 +47,11 @@ def _few_levels(view: View, model: ModelView) -> list[Doubt]:
     companions = [m for m in view.models if m.role == "companion"]
     found = []
     for entry in model.attr("few_levels", []):
-        text = f"The variance between levels of {entry['group']} is estimated from {entry['levels']} of them "
-        text += "and is poorly known."
+        group, n = view.label(entry["group"]), entry["levels"]
+        text = f"The variance between levels of {group} is estimated from {n} of them and is poorly known."
         for companion in companions:
             text += f" Beside it, {companion.title}: {_beside(view, companion)}."
-        found.append(Doubt(f"Only {entry['levels']} levels of {entry['group']}", text))
+        found.append(Doubt(f"Only {n} levels of {group}", text))
     return found
 
 
@@ -74,7 +74,7 @@ def _confounded_by(view: View, model: ModelView, factor: str, sheet: pd.DataFram
             text += f"What is due to {level} cannot be told apart from that."
             found.append(
                 Doubt(
-                    f"{level} is unlike the other levels of {view.columns[factor].label}",
+                    f"{level} is unlike the other levels of {view.label(factor)}",
                     text + _without(view, inside),
                     True,
                 )
@@ -90,7 +90,7 @@ def _one_sided(view: View, model: ModelView, sheet: pd.DataFrame, inside: pd.Ser
             continue
         here, elsewhere = sheet.loc[inside, factor].astype(str), sheet.loc[~inside, factor].astype(str)
         if here.nunique() == 1 and elsewhere.nunique() > 1:
-            found.append(f"all {factor} = {here.iloc[0]}")
+            found.append(f"all {view.label(factor)} = {here.iloc[0]}")
     return found
 
 
@@ -167,7 +167,7 @@ def _disagree(view: View) -> list[Doubt]:
                 continue
             union = base.hits + other.hits - other.shared
             if union >= 4 and other.shared < union / 2:
-                text = f"{contrast.name}: {base.hits} features in the headline, {other.hits} here, "
+                text = f"{base.hits} features in the headline, {other.hits} here, "
                 text += f"{other.shared} in both."
-                found.append(Doubt(f"{row.model.title} disagrees", text, True))
+                found.append(Doubt(f"“{row.model.title}” disagrees on {contrast.name}", text, True))
     return found

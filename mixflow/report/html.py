@@ -104,7 +104,7 @@ def p_value(value: Any) -> str:
         return "–"
     if value == 0:
         return "<1e−300"
-    return (f"{value:.1e}" if value < 0.001 else f"{value:.2g}").replace("e-0", "e−").replace("e-", "e−")
+    return (f"{value:.1e}" if value < 0.001 else f"{value:#.2g}").replace("e-0", "e−").replace("e-", "e−")
 
 
 def percent(value: Any, digits: int = 0) -> str:

@@ -37,7 +37,7 @@ def payload(view: View) -> tuple[str, str]:
         "statuses": {int(code): meaning.label for code, meaning in MEANING.items()},
         "models": [_model(pack, view, model, i, ids, precise) for i, model in enumerate(models)],
     }
-    _shares(pack, view.headline, facts)
+    _shares(pack, view, facts)
     named = named_features(view)
     facts["axes"] = _axes(pack, view, named)
     facts["named"] = [view.headline.position[f] for f in named]
@@ -118,8 +118,10 @@ def _model(
     return {**told, "indexed": model.feature_ids != ids, "contrasts": contrasts}
 
 
-def _shares(pack: Pack, model: ModelView, facts: dict[str, Any]) -> None:
+def _shares(pack: Pack, view: View, facts: dict[str, Any]) -> None:
+    model = view.headline
     facts["components"] = list(model.shares.columns)
+    facts["labels"] = {c: view.label(c) for c in facts["components"]}
     for i, component in enumerate(model.shares.columns):
         pack.logs(f"share/{i}", model.shares[component].to_numpy(), 0.002)
 
@@ -189,7 +191,7 @@ def _modes(pack: Pack, view: View, named: list[str]) -> list[dict[str, Any]]:
         at = len(found)
         pack.rows(f"u{at}/mode", value[rows])
         pack.rows(f"u{at}/sd", sd[rows])
-        found.append({"group": group, "labels": labels})
+        found.append({"group": group, "label": view.label(group), "labels": labels})
     return found
 
 

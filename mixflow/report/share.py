@@ -60,8 +60,9 @@ def _bare_provenance(group: xr.Dataset) -> xr.Dataset:
     attrs = dict(group.attrs)
     config = yaml.safe_load(attrs.get("config") or "") or {}
     unit = (config.get("samples") or {}).get("unit")
-    kept = {"report": config.get("report") or {}, "samples": {"unit": unit}}
-    attrs["config"] = yaml.safe_dump(kept)
+    order = {name: {} for name in config.get("models") or {}}  # names only: the page's order of models
+    kept = {"report": config.get("report") or {}, "samples": {"unit": unit}, "models": order}
+    attrs["config"] = yaml.safe_dump(kept, sort_keys=False)
     steps = _list(attrs.get("steps") or "[]")
     attrs["steps"] = json.dumps([_bare_step(step) for step in steps])
     return xr.Dataset(attrs=attrs)

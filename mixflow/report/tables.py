@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def write_workbook(sections: list[Section], path: Path) -> Path:
     tables = {name: frame for section in sections for name, frame in section.tables.items()}
     names = sheet_names(list(tables))
     with xlsxwriter.Workbook(str(path), options) as book:
+        book.set_properties({"created": datetime(2000, 1, 1)})  # the same store gives the same bytes
         text, bold = book.add_format({"num_format": "@"}), book.add_format({"bold": True, "num_format": "@"})
         contents = pd.DataFrame(
             {"sheet": list(names.values()), "table": list(names), "rows": [len(t) for t in tables.values()]}

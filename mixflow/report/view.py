@@ -211,11 +211,17 @@ class View:
 
     @cached_property
     def models(self) -> list[ModelView]:
-        """Models with tests, the headline first."""
+        """The models: the headline, its companions, the others in the order of the config."""
         fits = self.tree.children.get("fits")
         found = [] if fits is None else [self._model(str(name)) for name in fits.children]
         order = {"headline": 0, "companion": 1}
-        return sorted((m for m in found if m is not None), key=lambda m: order.get(m.role, 2))
+        named = list(self.config.get("models") or {})
+
+        def place(model: ModelView) -> tuple[int, int, str]:
+            known = named.index(model.name) if model.name in named else len(named)
+            return order.get(model.role, 2), known, model.name
+
+        return sorted((m for m in found if m is not None), key=place)
 
     def _model(self, name: str) -> ModelView | None:
         fit, tests = self.group(f"fits/{name}"), self.group(f"tests/{name}")
@@ -244,6 +250,10 @@ class View:
     def dropped(self) -> dict[str, list[str]]:
         """What was dropped, ids by reason."""
         return {str(k): [str(i) for i in v] for k, v in parsed(self.data.attrs.get("dropped"), {}).items()}
+
+    def label(self, name: str) -> str:
+        """How the config calls a column (its name if it says nothing, or if this is no column)."""
+        return self.columns[name].label if name in self.columns else name
 
     def factor_values(self, name: str, sample_ids: list[str] | None = None) -> pd.Series:
         """A factor as text in the order of its levels (a pandas Categorical), numbers as they are."""

@@ -31,7 +31,7 @@ mixflow.one = {
     if (at >= 0) this.show(at);
   },
   step(by) { const i = this.order.indexOf(this.at); this.show(this.order[(i + by + this.order.length) % this.order.length]); },
-  show(at) { this.at = at; mixflow.volcano.selected = at; this.draw(); mixflow.volcano.draw(); },
+  show(at) { this.at = at; mixflow.volcano.selected = at; this.draw(); if (mixflow.volcano.canvas) mixflow.volcano.draw(); },
 
   draw() {
     const f = mixflow.features, at = this.at, row = mixflow.facts.named.indexOf(at), e = mixflow.element;
@@ -113,7 +113,7 @@ mixflow.one = {
   },
   legend(axis, n) {
     const e = mixflow.element;
-    const items = n ? axis.colours.map((c, i) => e("li", {}, e("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, e("path", { d: mixflow.marker(mixflow.shapes[i % 6], 6, 6, 4), fill: mixflow.onPage(i) })), `${axis.colour ? axis.colour + " " : ""}${c}`)) : [e("li", {}, "diamond: observed mean")];
+    const items = n ? axis.colours.map((c, i) => e("li", {}, e("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, e("path", { d: mixflow.marker(mixflow.shapes[i % 6], 6, 6, 4), fill: mixflow.onPage(i) })), `${c}`)) : [e("li", {}, "diamond: observed mean")];
     items.push(e("li", {}, "black: mean of the model and 95 % limits, at the average of all else"));
     if (axis.paired && n) items.push(e("li", {}, `lines: samples of one ${axis.paired}`));
     return e("ul", { class: "legend" }, ...items);
@@ -133,13 +133,13 @@ mixflow.one = {
       svg.append(e("line", { x1: px(mode[i] - 1.96 * sd[i]), x2: px(mode[i] + 1.96 * sd[i]), y1: y, y2: y, stroke: "var(--down)", "stroke-width": 1.5 }), e("path", { d: mixflow.marker("circle", px(mode[i]), y, n > 14 ? 2.4 : 3.6), fill: "var(--down)" }));
       svg.append(e("text", { x: left - 8, y: y + 4, "text-anchor": "end", style: n > 14 ? "font-size:9px" : "" }, told.labels[i].length > 18 ? told.labels[i].slice(0, 17) + "…" : told.labels[i]));
     });
-    return [e("h4", {}, `What each ${told.group} adds`), svg];
+    return [e("h4", {}, `What each ${told.label} adds`), svg];
   },
   shares(at) {
     const e = mixflow.element, parts = mixflow.facts.components;
     const values = parts.map((_, i) => mixflow.array(`share/${i}`)[at]);
     if (parts.length < 2 || !values.some(Number.isFinite)) return [];
-    const rows = parts.map((c, i) => e("tr", {}, e("th", { scope: "row" }, c === "Residual" ? "residual" : c), e("td", { class: "wide" }, e("span", { class: "bar", "aria-hidden": "true" }, e("i", { style: `width:${(100 * values[i]).toFixed(1)}%` }))), e("td", { class: "n" }, `${(100 * values[i]).toFixed(0)} %`)));
+    const rows = parts.map((c, i) => e("tr", {}, e("th", { scope: "row" }, c === "Residual" ? "residual" : mixflow.facts.labels[c] || c), e("td", { class: "wide" }, e("span", { class: "bar", "aria-hidden": "true" }, e("i", { style: `width:${(100 * values[i]).toFixed(1)}%` }))), e("td", { class: "n" }, `${(100 * values[i]).toFixed(0)} %`)));
     return [e("h4", {}, "Share of its variance"), e("table", {}, e("tbody", {}, ...rows))];
   },
   results(at) {

@@ -39,7 +39,7 @@ mixflow.start = async function () {
   await mixflow.unpack();
   mixflow.features = mixflow.array("features");
   const pick = (row) => { history.replaceState(null, "", "#feature=" + encodeURIComponent(row.id)); mixflow.open(row.at); };
-  mixflow.explorer.start(pick);
+  if (mixflow.facts.models[0].contrasts.length) mixflow.explorer.start(pick);
   mixflow.one.start();
   addEventListener("hashchange", mixflow.fromAddress);
   mixflow.fromAddress();

@@ -49,11 +49,11 @@ mixflow.number = function (value, digits = 3) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   const text = size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(digits - 1) : size >= 10 ** digits ? value.toFixed(0) : value.toPrecision(digits);
-  return text.replace("-", "−");
+  return text.replace(/-/g, "−");
 };
 mixflow.p = function (log10) {
   if (!Number.isFinite(log10)) return "–";
-  if (log10 > -3) return String(Number(Math.pow(10, log10).toPrecision(2)));
+  if (log10 > -3) return Math.pow(10, log10).toPrecision(2);
   const power = Math.floor(log10);
   let lead = Math.pow(10, log10 - power).toFixed(1);
   return lead === "10.0" ? `1.0e−${-power - 1}` : `${lead}e−${-power}`;

@@ -13,6 +13,7 @@ import xarray as xr
 from mixflow.report import adjusted, onefeature, story
 from mixflow.report.build import page
 from mixflow.report.html import count, number, p_value, percent, signed
+from mixflow.report.pictures.feature import leaders
 from mixflow.report.section import Section
 from mixflow.report.view import View
 from mixflow.status import MEANING, Status
@@ -129,6 +130,11 @@ def test_a_number_gives_a_line(tree: xr.DataTree) -> None:
     slope = np.diff(one.fit["mean"]) / np.diff(on.grid)
     beta = tree["fits/mixed"].to_dataset()["beta"].sel(feature="F0000", coef="age").item()
     np.testing.assert_allclose(slope, beta)
+    for share in (False, True):
+        drawn = leaders(
+            [onefeature.feature(View(changed, share=share), view.headline, on, "F0000")], "age", "age"
+        )
+        assert drawn is not None and "GENE0 against age" in drawn.inline()[0]
     assert story.headline_sentence(story.contrast_rows(view.headline)[0]) == "change with age (age)"
 
 

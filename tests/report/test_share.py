@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 import xarray as xr
@@ -46,6 +47,12 @@ def test_no_file_of_the_copy_names_a_sample_a_path_or_a_command(shared_report: P
         )
         found = SECRET.search(text)
         assert found is None, f"{path.name}: {found.group() if found else ''}"
+
+
+def test_the_workbook_of_the_copy_names_no_sample(shared_report: Path) -> None:
+    book = openpyxl.load_workbook(shared_report / "results.xlsx", read_only=True)
+    texts = [str(v) for sheet in book for row in sheet.iter_rows(values_only=True) for v in row]
+    assert len(texts) > 5000 and not [t for t in texts if SECRET.search(t)]
 
 
 def test_the_page_of_the_copy_has_no_values_by_sample(shared_report: Path) -> None:

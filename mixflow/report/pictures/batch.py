@@ -47,7 +47,7 @@ def shares(view: View) -> Picture | None:
         ax.set_xlim(0, 100)
         light_grid(ax, "x")
 
-    aspect = min(1.4, 0.22 + 0.13 * len(factors) * len(stages))
+    aspect = min(1.4, 0.22 + 0.1 * len(factors) * len(stages))
     caption = f"Share of a feature's variance that each factor explains, over features; median: {told}."
     return Picture("batch_share", caption, (Panel(draw, caption, "Share explained", aspect),), data)
 

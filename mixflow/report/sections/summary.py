@@ -12,7 +12,7 @@ from mixflow.report.story import comparison, contrast_rows, explained, headline_
 from mixflow.report.view import View
 from mixflow.status import Status
 
-LEADERS = 8
+LEADERS = 10
 
 
 def summary(view: View) -> Section:
