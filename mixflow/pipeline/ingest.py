@@ -70,12 +70,22 @@ def read(study: Study) -> Ingested:
     table = readers.read(study.data.files, study.data.format, reader_options(study, sheet))
     if sheet is None:
         sheet = sheet_module.read(study, found=beside(study, table), used=used)
+    _refuse_role(study, sheet)
     joined = join.join(sheet, table.sample_ids, study)
     annotation, unknown = _annotation(study, table)
     notes = (*table.notes, *sheet.notes, *joined.notes, *unknown)
     for note in notes:
         LOGGER.info("%s", note)
     return Ingested(table, sheet, joined, annotation, _scale(study, table), notes)
+
+
+def _refuse_role(study: Study, sheet: Sheet) -> None:
+    """The store keeps a column `role` of its own: another one of that name would be lost."""
+    meant = study.samples.role is not None and study.samples.role.column == sheets.ROLE
+    if sheets.ROLE in sheet.columns and not meant:
+        message = "a column called `role` must be the one that samples.role names"
+        remedy = "rename the column in the sheet, or set samples.role: role"
+        raise MixflowError(Problem(message, file=sheet.file, row=1, column=sheets.ROLE, remedy=remedy))
 
 
 def groups(study: Study, found: Ingested) -> dict[str, xr.Dataset]:

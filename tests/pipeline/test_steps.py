@@ -195,6 +195,16 @@ def test_bad_files_are_refused_before_anything_is_written(tmp_path: Path, monkey
     assert not PATHS.raw.exists()
 
 
+def test_a_sheet_with_a_role_column_of_its_own_is_refused(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tiny.write(tmp_path)
+    sheet = pd.read_csv("samples.tsv", sep="\t").assign(role=["carer", "patient"] * 12)
+    sheet.to_csv("samples.tsv", sep="\t", index=False)
+    with pytest.raises(MixflowError) as caught:
+        ingest.run(config.load(path), PATHS.raw)
+    assert (caught.value.problems[0].column, caught.value.problems[0].row) == ("role", 1)
+
+
 def test_filters_leave_dropped_features_in_the_store(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     study = config.load(tiny.write(tmp_path, preprocess={"filters": {"min_observed": 1.0}}))

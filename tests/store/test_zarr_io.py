@@ -151,7 +151,20 @@ def test_missing_factor_values_stay_missing() -> None:
     assert back["g"].cat.ordered
 
 
-@pytest.mark.parametrize("name", ["a/b", "100 %", "%2F", ".hidden", "__x", "zarr.json", "#SampleID", "é"])
+def test_columns_named_like_the_dims_do_not_hide_them(tmp_path: Path) -> None:
+    groups = examples.data()
+    for group, dim in (("data/samples", "sample"), ("data/features", "feature")):
+        table = frames.table_of(groups[group]).assign(sample="x", feature="y")
+        groups[group] = frames.dataset(table, dim)
+    zarr_io.write(xr.DataTree.from_dict(groups), tmp_path / "s.zarr")
+    tree = zarr_io.load(tmp_path / "s.zarr")
+    assert frames.frame(tree)["sample"].eq("x").all() and frames.features(tree)["feature"].eq("y").all()
+    assert list(frames.frame(tree).index) == list(examples.samples().index)
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "100 %", "%2F", ".hidden", "__x", "zarr.json", "#SampleID", "é", "sample"]
+)
 def test_any_column_name_survives(name: str) -> None:
     assert names.decode(names.encode(name)) == name
     assert "/" not in names.encode(name)
