@@ -25,9 +25,10 @@ Written by `make bench`; [docs/benchmarks.md](../../docs/benchmarks.md) says wha
 
 Wall: milliseconds by the clock for each feature, median of the repetitions (lowest to highest). CPU:
 processor time of all threads and processes. Ratio: lmerTest's time over that of the row. Load: highest load
-average of the machine during the measurements; above {cores}, others were at work beside them, and the wall times say
-less than the CPU times. lmerTest fitted a random subset; it has no start-up, reading or warm-up in its time.
-Peak memory: of the process, imports included; of both for two mixflow processes, of one worker for lmerTest.
+average of the machine during the measurements; above {cores}, others were at work beside them, and the wall
+times say less than the CPU times. lmerTest fitted a random subset; its time holds no start of R, no reading
+and no warm-up. Peak memory: of the process, imports included; of all processes together for the shards; of
+the largest process for lmerTest.
 
 ## Before the first feature
 
@@ -71,23 +72,25 @@ def main(config_file: str, work: str, page: str) -> None:
         table.to_csv(out / f"{name}.tsv", sep="\t", index=False, float_format="%.6g", lineterminator="\n")
     figure(found["steps"], out / "steps.svg")
     (out / "README.md").write_text(text(config, found), encoding="utf-8")
-    print(f"{headline(found['speed'])}\nThe tables: {out}/README.md")
+    print(f"{headline(found['speed'], config['cores'])}\nThe tables: {out}/README.md")
 
 
 def text(config: dict[str, Any], found: dict[str, pd.DataFrame]) -> str:
     """The page."""
     shown = {name: markdown(SHOWN.get(name, lambda table: table)(table)) for name, table in found.items()}
-    return TEXT.format(**config, **shown, headline=headline(found["speed"]))
+    return TEXT.format(**config, **shown, headline=headline(found["speed"], config["cores"]))
 
 
-def headline(speed: pd.DataFrame) -> str:
+def headline(speed: pd.DataFrame, cores: int) -> str:
     """The result in a sentence."""
     best = speed.iloc[1:3]["wall_ms_per_feature"].idxmin()
     own, peer = speed.loc[best], speed.iloc[0]
+    busy = speed["load_average"].max() > BUSY * cores
+    warning = " The machine was busy: believe the CPU times, and measure again when it is calm."
     return (
         f"**{own['wall_ratio']:.0f} times as fast as lmerTest by the clock ({own['cpu_ratio']:.0f} times in "
         f"processor time)**: {own['wall_ms_per_feature']:.3g} ms a feature ({own['what']}) beside "
-        f"{peer['wall_ms_per_feature']:.3g} ms ({peer['what']})."
+        f"{peer['wall_ms_per_feature']:.3g} ms ({peer['what']}).{warning if busy else ''}"
     )
 
 
@@ -110,6 +113,9 @@ def _speed(table: pd.DataFrame) -> pd.DataFrame:
     }
     return pd.DataFrame(columns)
 
+
+BUSY = 1.5
+"""Load average over cores from which the wall times are not to be believed."""
 
 SHOWN = {"speed": _speed}
 

@@ -32,11 +32,12 @@ as_factors <- function(samples) {
 
 fit_one <- function(y, samples, formula) {
   samples$y <- y
-  started <- proc.time()[["elapsed"]]
+  before <- proc.time(); started <- before[["elapsed"]]
   fit <- suppressWarnings(suppressMessages(lmerTest::lmer(formula, samples, control = lmerControl(calc.derivs = FALSE))))
   fitted <- proc.time()[["elapsed"]]
   table <- suppressWarnings(coef(summary(fit)))
-  list(seconds = c(fit = fitted - started, summary = proc.time()[["elapsed"]] - fitted), terms = rownames(table), estimate = table[, 1],
+  used <- proc.time() - before  # R counts the children of mclapply only now and then, so each counts its own
+  list(cpu = sum(used[c("user.self", "sys.self")]), seconds = c(fit = fitted - started, summary = before[["elapsed"]] + used[["elapsed"]] - fitted), terms = rownames(table), estimate = table[, 1],
        std_error = table[, 2], df = table[, 3], p_value = table[, 5], loglik = as.numeric(logLik(fit)), sigma = sigma(fit),
        theta = unname(getME(fit, "theta")), singular = isSingular(fit))
 }
@@ -51,19 +52,19 @@ main <- function(arguments) {
   total <- nrow(table$values)
   rows <- if (wanted == 0 || wanted >= total) seq_len(total) else unique(round(seq(1, total, length.out = wanted)))
   try_one(table$values[rows[1], ], samples, formula)
-  before <- proc.time(); started <- before[["elapsed"]]
+  started <- proc.time()[["elapsed"]]
   fits <- mclapply(rows, function(i) try_one(table$values[i, ], samples, formula), mc.cores = processes)
-  used <- proc.time() - before; wall <- used[["elapsed"]]
-  cpu <- sum(used[c("user.self", "sys.self", "user.child", "sys.child")])  # forked workers are waited for, so counted
+  wall <- proc.time()[["elapsed"]] - started
   seconds <- vapply(fits, function(fit) if (is.null(fit$seconds)) c(fit = NA, summary = NA) else fit$seconds, c(fit = 0, summary = 0))
-  report <- list(features_in_table = total, features_fitted = length(rows), processes = processes, wall_seconds = wall, cpu_seconds = cpu,
+  report <- list(features_in_table = total, features_fitted = length(rows), processes = processes, wall_seconds = wall,
+                 cpu_seconds = sum(vapply(fits, function(fit) if (is.null(fit$cpu)) 0 else fit$cpu, 0)),
                  wall_seconds_per_feature = wall / length(rows),
                  process_seconds_per_feature = as.list(rowMeans(seconds, na.rm = TRUE)),
                  failed = sum(vapply(fits, function(fit) !is.null(fit$error), TRUE)),
                  singular = sum(vapply(fits, function(fit) isTRUE(fit$singular), TRUE)),
                  versions = list(R = R.version.string, lme4 = as.character(packageVersion("lme4")),
                                  lmerTest = as.character(packageVersion("lmerTest")), blas = basename(extSoftVersion()[["BLAS"]])),
-                 results = Map(function(i, fit) c(list(row = i - 1, feature = table$ids[i]), fit[names(fit) != "seconds"]), rows, fits))
+                 results = Map(function(i, fit) c(list(row = i - 1, feature = table$ids[i]), fit[!names(fit) %in% c("seconds", "cpu")]), rows, fits))
   write_json(report, arguments[6], digits = NA, auto_unbox = TRUE, na = "null")
 }
 main(commandArgs(TRUE))

@@ -57,13 +57,13 @@ def _row(name: str, features: int, runs: list[dict[str, float]], found: Rounds, 
 
 def compilation(mixflow: Rounds) -> pd.DataFrame:
     """Seconds before the first result, once a process: imports, and compiling or reading compiled kernels."""
-    table = pd.DataFrame(
-        [
-            {key: r[key] for key in ("cache", "import_seconds", "compile_seconds", "peak_mb_compiled")}
-            for r in mixflow
-        ]
-    )
-    return table.groupby("cache", sort=True).median().reset_index()
+    rows = [
+        {"cache": r["cache"]}
+        | {f"{what}_{clock}_seconds": r[what][clock] for what in ("import", "compile") for clock in r[what]}
+        | {"peak_memory_mb": r["peak_mb_compiled"]}
+        for r in mixflow
+    ]
+    return pd.DataFrame(rows).groupby("cache", sort=True).median().reset_index()
 
 
 def agreement(folder: Path, peer: Rounds) -> pd.DataFrame:
