@@ -90,7 +90,7 @@ def test_calls_are_within_one_of_lmertests(tested: pd.DataFrame, reference: Path
 
 
 def test_spiked_peptides_rise_by_the_known_amounts_and_yeast_sinks(tested: pd.DataFrame) -> None:
-    """Yeast should not move; it sinks as the spike takes over the runs, so that much of it is called."""
+    """Yeast should not move; it sinks because spiked peptides lift the run medians (docs/studies.md)."""
     known = np.diff(np.log2([0.25, 0.74, 2.22, 6.67, 20.0]))
     steps = [f"6{b} vs 6{a}" for a, b in zip("ABCD", "BCDE", strict=True)]
     median = tested[tested["ups"]].groupby("pair")["estimate"].median()[steps]
