@@ -11,10 +11,32 @@ from mixflow.backend import jax, jnp
 UNROLL = 8
 """Up to this size the columns are unrolled; above, a loop keeps compile time bounded."""
 
+PANEL = 32
+"""Above this size blocks of so many columns: the rest is updated by one matrix product a block."""
+
 
 def ldl(a: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Factor a symmetric positive definite matrix. (m, m) -> unit lower L (m, m), pivots (m,)."""
-    return _unrolled(a) if a.shape[0] <= UNROLL else _looped(a)
+    m = a.shape[0]
+    if m <= UNROLL:
+        return _unrolled(a)
+    return _looped(a) if m <= PANEL else _blocked(a)
+
+
+def _blocked(a: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Right-looking by blocks of columns (Golub and Van Loan 2013, section 4.2.6)."""
+    m, done = a.shape[0], 0
+    lower, pivots = [], []
+    while done < m:
+        k = min(PANEL, m - done)
+        own, d = ldl(a[:k, :k])
+        raw = solve_unit_lower(own, a[:k, k:])
+        below = (raw / d[:, None]).T
+        lower.append(jnp.concatenate([jnp.zeros((done, k)), own, below]))
+        pivots.append(d)
+        a = a[k:, k:] - below @ raw
+        done += k
+    return jnp.concatenate(lower, axis=1), jnp.concatenate(pivots)
 
 
 def _unrolled(a: jax.Array) -> tuple[jax.Array, jax.Array]:

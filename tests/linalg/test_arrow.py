@@ -15,11 +15,11 @@ def _positive(n: int, seed: int = 0) -> np.ndarray:
     return a.T @ a
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, module.UNROLL, module.UNROLL + 1, 23])
+@pytest.mark.parametrize("n", [1, 2, 5, module.UNROLL, module.UNROLL + 1, module.PANEL, 2 * module.PANEL + 5])
 def test_ldl_solves_and_inverts(n: int) -> None:
     a = _positive(n)
     lower, pivots = map(np.asarray, module.ldl(jnp.asarray(a)))
-    np.testing.assert_allclose(lower @ np.diag(pivots) @ lower.T, a, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(lower @ np.diag(pivots) @ lower.T, a, rtol=1e-9, atol=1e-8)
     assert (np.diag(lower) == 1).all()
     assert (np.triu(lower, 1) == 0).all()
     b = np.random.default_rng(1).normal(size=(n, 3))
