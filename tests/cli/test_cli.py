@@ -1,7 +1,9 @@
-"""The commands, in processes of their own: what they print, their exit codes, and no traceback ever."""
+"""The commands: what they print, their exit codes, and no traceback ever."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -10,32 +12,37 @@ from pathlib import Path
 import pytest
 
 import mixflow
+from mixflow.cli import main
 from tests.pipeline import tiny
 
 ROOT = Path(__file__).parents[2]
 
 
-def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mixflow.cli", *words],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+def command(folder: Path, *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output and error stream of `mixflow WORDS` in ``folder``."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["mixflow", *words])
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as end,
+        ):
+            main()
+    return int(end.value.code or 0), out.getvalue(), err.getvalue()
 
 
 def good(folder: Path, *words: str) -> str:
-    done = command(folder, *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    code, out, err = command(folder, *words)
+    assert code == 0, out + err
+    return out
 
 
 def bad(folder: Path, *words: str) -> str:
-    done = command(folder, *words)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr
+    code, out, err = command(folder, *words)
+    assert code == 1, out + err
+    return err
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +59,18 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_version_is_told(tmp_path: Path) -> None:
     assert good(tmp_path, "--version").strip() == f"mixflow {mixflow.__version__}"
+
+
+def test_a_process_of_its_own_ends_with_code_1_and_no_traceback(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mixflow.cli", "run"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("1 problem:") and "Traceback" not in done.stderr
 
 
 def test_info_tells_statuses_tests_and_steps(study: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from mixflow.errors import MixflowError
 from mixflow.pipeline import launch
+from tests.pipeline import tiny
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +113,26 @@ def test_a_snakemake_of_another_start_is_seen_and_its_jobs_are_waited_for() -> N
 def test_asking_to_unlock_is_never_in_the_way() -> None:
     lock(None)
     assert launch.release_stale_lock(Path.cwd(), ["snakemake", "--unlock"]) is False
+
+
+def test_a_run_tells_what_it_came_to(monkeypatch) -> None:
+    path = tiny.write(Path.cwd())
+    page = Path("results/tiny/report.html")
+    page.parent.mkdir(parents=True)
+    make = f"open({str(page)!r}, 'w').write('x')"
+    said = []
+    for code, expected in ((make, "Report: "), ("pass", "Nothing to do"), ("raise SystemExit(3)", "Stopped")):
+        monkeypatch.setattr(launch, "command", lambda *_, code=code: [sys.executable, "-c", code])
+        said.clear()
+        assert launch.run(path, "1", [], said.append) == (3 if expected == "Stopped" else 0)
+        assert said[0].startswith(expected)
+        assert not launch.OWNER.exists()
+
+
+def test_a_run_on_a_folder_that_a_killed_run_locked(monkeypatch) -> None:
+    path = tiny.write(Path.cwd())
+    lock(dead())
+    monkeypatch.setattr(launch, "command", lambda *_: [sys.executable, "-c", "pass"])
+    said: list[str] = []
+    assert launch.run(path, "1", [], said.append) == 0
+    assert said[0].startswith("A killed run had left a lock")
