@@ -65,8 +65,12 @@ def measured(config: dict[str, Any], folder: Path, turn: str) -> dict[str, Any]:
     out["engine"] = [clocked(lambda: engine(design, values, ids)) for _ in range(config["repetitions"])]
     out["peak_mb_engine"] = machine.peak_mb()
     store = folder / "fits.zarr"
-    out["zarr"] = [clocked(lambda: with_zarr(config, folder, store)) for _ in range(config["repetitions"])]
+    out["zarr"] = []
+    for _ in range(config["repetitions"]):
+        shutil.rmtree(store, ignore_errors=True)  # a job writes a new store, it removes no old one
+        out["zarr"].append(clocked(lambda: with_zarr(config, folder, store)))
     out["peak_mb_zarr"] = machine.peak_mb()
+    shutil.rmtree(store, ignore_errors=True)
     with steps.watched() as seconds:
         with_zarr(config, folder, store)
     fit, tests = engine(design, values, ids)

@@ -16,7 +16,6 @@ from typing import Any
 
 STEPS = {
     ("store/zarr_io.py", "load"): "read Zarr",
-    ("optimise/fitting.py", "fit_features"): "assemble",
     ("design/observed.py", "observe"): "observe, rank",
     ("optimise/screen.py", "screen"): "screen",
     ("design/gram.py", "build"): "cross-products",
@@ -24,6 +23,7 @@ STEPS = {
     ("optimise/boundary.py", "settle"): "boundary",
     ("optimise/estimates.py", "estimates"): "estimates",
     ("optimise/mapped.py", "summaries"): "summaries (kernel)",
+    ("optimise/fitting.py", "fit_features"): "assemble",
     ("inference/tests.py", "test"): "tests",
     ("store/fits.py", "to_dataset"): "label",
     ("pipeline/gather.py", "to_dataset"): "label",
