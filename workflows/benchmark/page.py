@@ -39,7 +39,7 @@ Once a process, not in the times above.
 ## Agreement with lmerTest
 
 On the features that both fitted, lme4 at its default settings (its optimiser stops early: its degrees of
-freedom are good to about 1e-3; tests/reference holds the comparison with tight settings).
+freedom are good to some 1e-3; tests/reference holds the comparison with tight settings).
 
 {agreement}
 
