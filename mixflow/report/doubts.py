@@ -40,6 +40,9 @@ def _beside(view: View, model: ModelView) -> str:
     counts = [(c, n) for c, n in zip(row.counts, (c.name for c in view.headline.contrasts), strict=True) if c]
     if len(counts) == 1:
         return f"{counts[0][0].hits} features, {counts[0][0].shared} of them shared with the headline"
+    if len(counts) > 3:
+        hits, shared = sum(c.hits for c, _ in counts), sum(c.shared for c, _ in counts)
+        return f"{hits:,} hits over {len(counts)} contrasts, {shared:,} of them shared with the headline"
     return "; ".join(f"{name}: {c.hits} features, {c.shared} shared" for c, name in counts)
 
 
@@ -70,16 +73,16 @@ def _confounded_by(view: View, model: ModelView, factor: str, sheet: pd.DataFram
         inside = groups == level
         told = _one_sided(view, model, sheet, inside) + _far_numbers(view, model, sheet, inside, groups)
         if told and not (view.share and n < SMALLEST_CELL):
-            text = f"{level} has {n} samples: {', '.join(told)}. "
-            text += f"What is due to {level} cannot be told apart from that."
-            found.append(
-                Doubt(
-                    f"{level} is unlike the other levels of {view.label(factor)}",
-                    text + _without(view, inside),
-                    True,
-                )
-            )
-    return found
+            text = f"{level} has {n} samples: {', '.join(told)}."
+            found.append((str(level), text + _without(view, inside)))
+    if not found:
+        return []
+    names = [name for name, _ in found]
+    who = f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} are"
+    text = " ".join(text for _, text in found) + " What is due to them is hard to tell from that."
+    if len(names) == 1:
+        text = found[0][1].replace(".", f". What is due to {names[0]} is hard to tell from that.", 1)
+    return [Doubt(f"{who} unlike the other levels of {view.label(factor)}", text, True)]
 
 
 def _one_sided(view: View, model: ModelView, sheet: pd.DataFrame, inside: pd.Series) -> list[str]:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from mixflow.report import adjusted
-from mixflow.report.model import Contrast, ModelView
+from mixflow.report.model import ModelView
 from mixflow.report.pictures.quality import grouping
 from mixflow.report.view import View
 
 SMALLEST_GROUP = 5
+MOST_LEVELS = 30  # of a grouping factor that serves as an axis
 LINE_AT_MOST = 12  # a unit with more samples than this is a site, not a pair
 
 
@@ -104,18 +105,24 @@ class FeatureView:
         return pd.DataFrame({**columns, "value": self.values})
 
 
-def axis(view: View, model: ModelView, contrast: Contrast) -> Axis | None:
-    """The axis for a contrast; None where it has no column to draw against."""
-    factor = contrast.factor
-    if factor not in view.columns:
-        return None
+def factors(view: View, model: ModelView) -> list[str]:
+    """Columns to draw features against: those that contrasts compare, else the grouping factors."""
+    compared = [c.factor for c in model.contrasts if c.factor in view.columns]
+    grouping_factors = [
+        g for g in model.groups if g in view.columns and len(view.columns[g].levels) <= MOST_LEVELS
+    ]
+    return list(dict.fromkeys(compared or grouping_factors))
+
+
+def axis(view: View, model: ModelView, factor: str) -> Axis:
+    """The axis for a column of the sheet."""
     ids = model.rows or [s for s in view.sample_ids if view.roles[s] == "sample"]
     column = view.columns[factor]
     values = view.factor_values(factor, ids)
     if column.is_factor:
         x = np.where(values.cat.codes < 0, np.nan, values.cat.codes.to_numpy(float))
         grid, levels = np.array([]), column.levels
-        rows = adjusted.weights(view, model, factor, list(levels))
+        rows = adjusted.weights(view, model, factor, list(levels)) if model.contrasts else None
     else:
         x, levels = values.to_numpy(float), ()
         grid = np.linspace(np.nanmin(x), np.nanmax(x), 25)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mixflow.report import onefeature
 from mixflow.report.model import ModelView
@@ -56,6 +57,9 @@ def named_features(view: View) -> list[str]:
         chosen += list(
             frame[np.isfinite(frame["log10_p"])].nsmallest(int(view.settings["top"]), "log10_p")["feature"]
         )
+    if not model.contrasts and model.groups:  # a study of variances: where the groups explain most
+        residual = model.shares.get("Residual", pd.Series(dtype=float)).dropna()
+        chosen += list(residual.nsmallest(int(view.settings["top"])).index)
     return list(dict.fromkeys(chosen))
 
 
@@ -128,12 +132,9 @@ def _shares(pack: Pack, view: View, facts: dict[str, Any]) -> None:
 
 def _axes(pack: Pack, view: View, named: list[str]) -> list[dict[str, Any]]:
     """For each factor that a contrast compares: positions, groups, values, and fits of the named features."""
-    model, found, done = view.headline, [], set()
-    for contrast in model.contrasts:
-        axis = None if contrast.factor in done else onefeature.axis(view, model, contrast)
-        done.add(contrast.factor)
-        if axis is None or not named:
-            continue
+    model, found = view.headline, []
+    for factor in onefeature.factors(view, model) if named else []:
+        axis = onefeature.axis(view, model, factor)
         features = [onefeature.feature(view, model, axis, f) for f in named]
         at = len(found)
         found.append(_axis_facts(axis, at, view))

@@ -126,7 +126,10 @@ def headline_sentence(row: ContrastRow) -> str:
     """What follows "19 of 100 features" on the first page."""
     contrast = row.contrast
     if len(contrast.levels) == 2:
-        return f"differ between {contrast.levels[0]} and {contrast.levels[1]}"
+        first, second = contrast.levels
+        if first in contrast.name and second in contrast.name:
+            return f"differ between {first} and {second}"
+        return f"differ by {contrast.name} ({first} against {second})"
     return (
         f"change with {contrast.factor} ({contrast.name})"
         if contrast.factor

@@ -153,6 +153,7 @@ mixflow.one = {
       const cells = [mixflow.number(r.estimate), `${mixflow.number(r.conf_low)} to ${mixflow.number(r.conf_high)}`, mixflow.number(r.df), mixflow.p(r.log10_p), mixflow.p(Math.log10(r.q_value)), r.n_obs];
       lines.push(e("tr", {}, e("th", { scope: "row" }, contrast.name), e("td", {}, model.title), ...cells.map((v) => e("td", { class: "n" }, String(v))), e("td", {}, mixflow.facts.statuses[r.status])));
     });
+    if (!lines.length) return "";
     const head = ["Contrast", "Model", "Difference", "95 % interval", "df", "p", "q", "n", "Status"].map((t, i) => e("th", { scope: "col", class: i > 1 && i < 8 ? "n" : "" }, t));
     return e("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "All results of this feature" }, e("table", {}, e("thead", {}, e("tr", {}, ...head)), e("tbody", {}, ...lines)));
   },

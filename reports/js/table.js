@@ -17,6 +17,7 @@ mixflow.table = {
   start(onPick) {
     this.node = document.getElementById("x-table");
     this.onPick = onPick;
+    if (mixflow.features.id.every((id, i) => id === mixflow.features.name[i])) this.columns = this.columns.filter((c) => c.key !== "id");
     const row = mixflow.element("tr");
     for (const column of this.columns) {
       const button = mixflow.element("button", { type: "button", onclick: () => this.sortBy(column.key) }, column.label);

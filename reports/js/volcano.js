@@ -82,11 +82,11 @@ mixflow.volcano = {
     const taken = wanted.map(([, [x, y]]) => [x - 4, y - 4, x + 4, y + 4]);
     g.font = "12px system-ui, sans-serif"; g.fillStyle = mixflow.colour("--ink"); g.textAlign = "left";
     wanted.forEach(([row, [x, y]], own) => {
-      const w = g.measureText(row.name).width;
+      const name = row.name.length > 22 ? row.name.slice(0, 21) + "…" : row.name, w = g.measureText(name).width;
       for (const [left, top] of [[x + 7, y - 6], [x - 7 - w, y - 6], [x + 5, y - 18], [x - 5 - w, y - 18], [x + 5, y + 6], [x - 5 - w, y + 6]]) {
         const box = [left, top, left + w, top + 13];
         const free = taken.every((b, i) => i === own || box[2] < b[0] || box[0] > b[2] || box[3] < b[1] || box[1] > b[3]);
-        if (free && box[0] > s.box.left && box[2] < s.width && box[1] > 0) { taken.push(box); g.fillText(row.name, left, top + 10.5); break; }
+        if (free && box[0] > s.box.left && box[2] < s.width && box[1] > 0) { taken.push(box); g.fillText(name, left, top + 10.5); break; }
       }
     });
   },

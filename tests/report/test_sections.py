@@ -13,6 +13,7 @@ import xarray as xr
 from mixflow.report import adjusted, onefeature, story
 from mixflow.report.build import page
 from mixflow.report.html import count, number, p_value, percent, signed
+from mixflow.report.pictures import absence
 from mixflow.report.pictures.feature import leaders
 from mixflow.report.section import Section
 from mixflow.report.view import View
@@ -88,8 +89,8 @@ def test_variance_components_are_written_for_every_feature(
 def test_model_means_are_the_contrast_apart(view: View) -> None:
     """With no interaction the difference of two model means is the contrast itself."""
     model = view.headline
-    on = onefeature.axis(view, model, model.contrasts[0])
-    assert on is not None and on.rows is not None and on.levels == ("control", "low", "high")
+    on = onefeature.axis(view, model, "dose")
+    assert on.rows is not None and on.levels == ("control", "low", "high")
     one = onefeature.feature(view, model, on, "F0000")
     assert one.fit is not None and one.values is not None
     row = model.results("high vs control").set_index("feature").loc["F0000"]
@@ -100,9 +101,8 @@ def test_model_means_are_the_contrast_apart(view: View) -> None:
 
 def test_units_are_joined_where_they_are_paired(view: View) -> None:
     model = view.headline
-    dose = onefeature.axis(view, model, model.contrasts[0])
-    time = onefeature.axis(view, model, model.contrasts[2])
-    assert dose is not None and time is not None
+    dose = onefeature.axis(view, model, "dose")
+    time = onefeature.axis(view, model, "time")
     assert dose.unit_column == "", "a subject has one dose, so there is nothing to join"
     lines = onefeature.feature(view, model, time, "F0008").lines()
     assert time.unit_column == "subject" and len(lines) > 10 and all(len(line) == 2 for line in lines)
@@ -123,8 +123,8 @@ def test_a_number_gives_a_line(tree: xr.DataTree) -> None:
     )
     changed["tests/mixed"] = xr.DataTree(tests.assign_attrs(contrasts=told))
     view = View(changed)
-    on = onefeature.axis(view, view.headline, view.headline.contrasts[0])
-    assert on is not None and on.levels == () and len(on.grid) == 25
+    on = onefeature.axis(view, view.headline, "age")
+    assert onefeature.factors(view, view.headline) == ["age"] and on.levels == () and len(on.grid) == 25
     one = onefeature.feature(view, view.headline, on, "F0000")
     assert one.fit is not None
     slope = np.diff(one.fit["mean"]) / np.diff(on.grid)
@@ -136,6 +136,32 @@ def test_a_number_gives_a_line(tree: xr.DataTree) -> None:
         )
         assert drawn is not None and "GENE0 against age" in drawn.inline()[0]
     assert story.headline_sentence(story.contrast_rows(view.headline)[0]) == "change with age (age)"
+
+
+def test_a_study_of_variances_alone_leads_with_what_explains_most(tree: xr.DataTree) -> None:
+    groups = {n.path: n.to_dataset(inherit=False) for n in tree.subtree if "/tests" not in n.path}
+    groups = {k: v for k, v in groups.items() if not k.startswith("/fits/") or k == "/fits/mixed"}
+    bare = xr.DataTree.from_dict(groups)
+    view = View(bare)
+    assert onefeature.factors(view, view.headline) == ["site", "subject"]
+    text = page(bare)
+    best = max(story.explained(view, view.headline), key=lambda e: e.median)
+    assert f'<p class="lede">{best.group} explains' in text and "nothing was compared" in text
+
+
+def test_counts_without_missing_values_are_looked_at_for_zeros(tree: xr.DataTree) -> None:
+    raw = np.nan_to_num(tree["data"].to_dataset()["raw"].values)
+    changed = tree.copy()
+    changed["data"] = xr.DataTree(tree["data"].to_dataset().assign(raw=(("feature", "sample"), raw)))
+    changed["data"].attrs |= {"scale": "count"}
+    told, word = absence.absence(View(changed))
+    assert word == "zero" and told.sum() == (raw == 0).sum() > 0
+    picture = absence.missingness(View(changed))
+    assert "zero" in picture.caption and "zero" in picture.data
+    full = xr.DataTree.from_dict(
+        {"data": tree["data"].to_dataset().assign(raw=(("feature", "sample"), raw + 1))}
+    )
+    assert absence.intensity(View(full)) is None
 
 
 def test_the_page_without_scripts_has_the_results(report: Path) -> None:

@@ -13,6 +13,7 @@ from mixflow.report import story
 from mixflow.report.build import prepared
 from mixflow.report.doubts import doubts
 from mixflow.report.methods import methods
+from mixflow.report.model import Contrast
 from mixflow.report.sections.summary import forest
 from mixflow.report.view import View
 from mixflow.store.check import check
@@ -108,9 +109,13 @@ def test_headline_sentence_says_what_was_compared(view: View) -> None:
     assert story.headline_sentence(row) == "differ between high and control"
 
 
-def test_slugs_are_unique_whatever_the_names() -> None:
-    from mixflow.report.model import Contrast
+def test_levels_that_say_nothing_are_told_with_the_contrast(view: View) -> None:
+    contrast = Contrast("dysbiosis", "x", "d", ("Yes", "No"), "No")
+    row = story.ContrastRow(contrast, "dysbiosis", 9, 1, 1, 0)
+    assert story.headline_sentence(row) == "differ by dysbiosis (Yes against No)"
 
+
+def test_slugs_are_unique_whatever_the_names() -> None:
     contrasts = [Contrast(n, n, "", (), "") for n in ("A vs B", "a vs b", "A/B", "A B", "???")]
     made = story.slugs(contrasts)
     assert len({s.lower() for s in made.values()}) == 5

@@ -1,4 +1,4 @@
-"""Data quality: what is missing, where, and how the values are distributed before and after."""
+"""Data quality: how the values are distributed before and after, and how QC samples agree."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from matplotlib.axes import Axes
 
 from mixflow.report.pictures.base import (
     COLOURS,
-    DENSE,
-    DOWN,
     GREY,
     INK,
     Panel,
     Picture,
     group_style,
     light_grid,
-    points,
 )
 from mixflow.report.share import SMALLEST_CELL
 from mixflow.report.view import View
@@ -43,112 +40,14 @@ def grouping(view: View) -> tuple[str, pd.Series]:
     return factors[0], pd.Series(pd.Categorical(text, categories=levels), index=text.index)
 
 
-def missingness(view: View) -> Picture:
-    """Missing share by sample (or by group in a copy to share) and by feature."""
-    missing = ~np.isfinite(view.raw)
-    by_sample = pd.Series(missing.mean(axis=0), index=view.samples.index)
-    factor, groups = grouping(view)
-    by_feature = missing.mean(axis=1)
-    data = pd.DataFrame({"feature": view.features.index, "missing": by_feature, "what": "feature"})
-    first = (
-        _missing_by_group(by_sample, groups, factor)
-        if view.share
-        else _missing_by_sample(by_sample, groups, factor)
-    )
-    if not view.share:
-        rows = pd.DataFrame({"feature": by_sample.index, "missing": by_sample.to_numpy(), "what": "sample"})
-        data = pd.concat([rows, data]).rename(columns={"feature": "id"})
-    second = Panel(
-        lambda ax: _share_histogram(ax, by_feature),
-        f"Missing share of {len(by_feature)} features; half miss at most {np.median(by_feature):.0%}.",
-        "Missing by feature",
-    )
-    caption = f"Missing values: {missing.mean():.1%} of {missing.size:,} in all."
-    return Picture("missingness", caption, (first, second), data)
-
-
-def _missing_by_sample(share: pd.Series, groups: pd.Series, factor: str) -> Panel:
-    order = share.sort_values(kind="stable")
-    styles = group_style(list(groups.cat.categories))
-
-    def draw(ax: Axes) -> None:
-        for level, (colour, marker) in styles.items():
-            at = np.flatnonzero((groups[order.index] == level).to_numpy())
-            points(ax, at + 1, 100 * order.to_numpy()[at], colour, marker, 9, level)
-        ax.set_xlabel("samples, fewest missing first")
-        ax.set_ylabel("missing (%)")
-        ax.set_ylim(bottom=0)
-        light_grid(ax)
-        if len(styles) > 1:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, columnspacing=1.0)
-
-    worst = order.index[-1]
-    ends = f"from {order.iloc[0]:.0%} to {order.iloc[-1]:.0%} ({worst})"
-    alt = f"Missing share of each of {len(share)} samples, {ends}."
-    return Panel(draw, alt, "Missing by sample")
-
-
-def _missing_by_group(share: pd.Series, groups: pd.Series, factor: str) -> Panel:
-    sizes = groups.value_counts()
-    means = share.groupby(groups, observed=True).mean()[lambda s: sizes[s.index] >= SMALLEST_CELL]
-
-    def draw(ax: Axes) -> None:
-        ax.barh(list(means.index), 100 * means.to_numpy(), color=DOWN, height=0.6)
-        ax.set_xlabel("missing (%), mean of the group")
-        light_grid(ax, "x")
-
-    told = ", ".join(f"{k} {v:.0%}" for k, v in means.items())
-    alt = f"Mean missing share by {factor or 'group'}: {told}"
-    return Panel(draw, alt, "Missing by group")
-
-
-def _share_histogram(ax: Axes, share: np.ndarray) -> None:
-    ax.hist(100 * share, bins=list(np.linspace(0, 100, 21)), color=DOWN, rwidth=0.9)
-    ax.set_xlabel("missing (%)")
-    ax.set_ylabel("features")
-    light_grid(ax)
-
-
-def intensity(view: View) -> Picture:
-    """Mean of the observed values of each feature against its missing share."""
-    values = _logged(view, view.raw)
-    seen = np.isfinite(values)
-    n = seen.sum(axis=1)
-    mean = np.where(n > 0, np.where(seen, values, 0).sum(axis=1) / np.maximum(n, 1), np.nan)
-    missing = 1 - n / values.shape[1]
-    used = np.isfinite(mean)
-    both = (
-        np.corrcoef(pd.Series(mean[used]).rank(), pd.Series(missing[used]).rank())[0, 1]
-        if missing[used].std() > 0
-        else 0.0
-    )
-
-    def draw(ax: Axes) -> None:
-        points(ax, mean[used], 100 * missing[used], DOWN, size=6, alpha=0.3 if used.sum() > DENSE else 0.6)
-        ax.set_xlabel(f"mean of the observed values ({_axis(view)})")
-        ax.set_ylabel("missing (%)")
-        light_grid(ax)
-
-    alt = f"Mean value against missing share of {used.sum()} features; rank correlation {both:.2f}."
-    caption = (
-        f"Intensity against missingness (rank correlation {both:.2f}). When low values are missing more "
-        "often, they are not missing at random, and groups with lower levels lose more of them; "
-        "nothing is imputed."
-    )
-    data = pd.DataFrame({"feature": view.features.index, "mean": mean, "missing": missing})
-    return Picture(
-        "intensity_against_missingness", caption, (Panel(draw, alt, "Intensity against missingness"),), data
-    )
-
-
 def distributions(view: View) -> Picture:
     """Quantiles of each sample before and after preprocessing (by group in a copy to share)."""
     unchanged = {str(view.data.attrs.get(key) or "none") for key in ("transform", "normalise")} == {"none"}
-    stages = [("values" if unchanged else "before", _logged(view, view.raw))]
+    stages = [("values" if unchanged else "before", logged(view, view.raw))]
     if not unchanged:
         stages.append(("after", view.value))
     factor, groups = grouping(view)
-    unit = {"before": _axis(view), "values": _axis(view), "after": view.unit}
+    unit = {"before": raw_axis(view), "values": raw_axis(view), "after": view.unit}
     panels, frames = [], []
     for stage, values in stages:
         quantiles = _quantiles(values, view.samples.index, groups, view.share)
@@ -236,7 +135,7 @@ def qc_cv(view: View) -> Picture | None:
     return Picture("qc_cv", caption, (Panel(draw, caption, "QC samples"),), data)
 
 
-def _logged(view: View, values: np.ndarray) -> np.ndarray:
+def logged(view: View, values: np.ndarray) -> np.ndarray:
     """Intensities and counts on a log2 scale, for looking at; zeros are left out."""
     if str(view.data.attrs.get("scale", "free")) not in LOGGED:
         return values
@@ -244,6 +143,9 @@ def _logged(view: View, values: np.ndarray) -> np.ndarray:
         return np.where(values > 0, np.log2(np.where(values > 0, values, np.nan)), np.nan)
 
 
-def _axis(view: View) -> str:
+def raw_axis(view: View) -> str:
+    """Label of an axis of measurements as read."""
     scale = str(view.data.attrs.get("scale", "free"))
-    return f"log2 {scale}" if scale in LOGGED else view.unit
+    if scale in LOGGED:
+        return f"log2 {scale}"
+    return scale if scale == "proportion" else view.unit

@@ -42,6 +42,11 @@ def _leaders_in_words(shown: pd.DataFrame) -> str:
     )
 
 
+def short(name: str, most: int = 18) -> str:
+    """A name that fits beside a point."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
 def _draw(ax: Axes, shown: pd.DataFrame, unit: str) -> None:
     x, y, hit = shown["estimate"].to_numpy(), -shown["log10_p"].to_numpy(), shown["hit"].to_numpy(bool)
     dense = len(x) > DENSE
@@ -89,7 +94,7 @@ def _label(ax: Axes, hits: pd.DataFrame) -> None:
             (-3, -6, "right"),
         ):
             text = ax.annotate(
-                row.name, (row.estimate, -row.log10_p), (dx, dy), textcoords="offset points",
+                short(row.name), (row.estimate, -row.log10_p), (dx, dy), textcoords="offset points",
                 ha=ha, va="center", fontsize=6, color=INK, annotation_clip=False,
             )  # fmt: skip
             box = text.get_window_extent(renderer)

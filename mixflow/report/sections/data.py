@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixflow.report.pictures import absence
 from mixflow.report.pictures import batch as batch_pictures
 from mixflow.report.pictures import quality as quality_pictures
 from mixflow.report.section import Section
@@ -148,12 +149,13 @@ def _dropped_table(view: View) -> pd.DataFrame:
 def quality(view: View) -> Section:
     """Missingness, distributions, QC samples."""
     section = Section("quality")
-    section.add("missingness", quality_pictures.missingness(view))
-    section.add("intensity", quality_pictures.intensity(view))
+    section.add("missingness", absence.missingness(view))
+    section.add("intensity", absence.intensity(view))
     section.add("distributions", quality_pictures.distributions(view))
     section.add("qc", quality_pictures.qc_cv(view))
-    missing = ~np.isfinite(view.raw)
+    missing, word = absence.absence(view)
     section.facts = {
+        "word": word,
         "missing": missing.mean(),
         "complete": int((~missing).all(axis=1).sum()),
         "n_features": len(view.features),

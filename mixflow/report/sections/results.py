@@ -10,17 +10,19 @@ import pandas as pd
 from mixflow.report import onefeature
 from mixflow.report.model import ModelView
 from mixflow.report.payload import named_features
+from mixflow.report.pictures.base import Picture
 from mixflow.report.pictures.feature import leaders as leader_pictures
 from mixflow.report.pictures.variance import partition
 from mixflow.report.pictures.volcano import p_histogram, volcano
 from mixflow.report.section import Section
 from mixflow.report.share import SMALLEST_CELL, SUPPRESSED
-from mixflow.report.story import contrast_rows, explained, leaders
+from mixflow.report.story import contrast_rows, explained, leaders, slug
 from mixflow.report.view import View
 from mixflow.status import MEANING, Status
 
 STATIC_ROWS = 12
 STATIC_FEATURES = 6
+ONE_GROUP_ROWS = 25
 OMNIBUS = ["f_statistic", "f_df1", "f_df2", "f_p_value", "f_q_value"]
 
 
@@ -96,17 +98,17 @@ def _omnibus(view: View, section: Section) -> list[dict[str, Any]]:
 
 
 def one_group(view: View) -> Section:
-    """Features seen in one group only: counts and an exact test."""
-    frame = view.one_group
-    shown = frame.copy()
+    """Features seen in one group only: counts and an exact test, compared factors first."""
+    shown = view.one_group.copy()
     if view.share:
         for column in ("n_observed", "n_level", "n_other"):
             counts = shown[column].astype(int)
             shown[column] = counts.astype(str).where((counts == 0) | (counts >= SMALLEST_CELL), SUPPRESSED)
-    factors = [{"factor": f, "n": int(n)} for f, n in frame["factor"].value_counts(sort=False).items()]
-    section = Section(
-        "onegroup", {"rows": shown.head(50).to_dict("records"), "n": len(frame), "factors": factors}
-    )
+    compared = [c.factor for c in view.headline.contrasts]
+    order = sorted(shown["factor"].unique(), key=lambda f: f not in compared)
+    tables = [(f, shown[shown["factor"] == f]) for f in order]
+    facts = [{"factor": f, "n": len(t), "rows": t.head(ONE_GROUP_ROWS).to_dict("records")} for f, t in tables]
+    section = Section("onegroup", {"factors": facts})
     section.tables["seen_in_one_group"] = shown
     return section
 
@@ -149,19 +151,23 @@ def feature(view: View) -> Section:
     """The view of one feature: static pictures of the leaders, filled by the page's script for all others."""
     model = view.headline
     section = Section("feature", {"n_named": len(named_features(view)), "not_fitted": _not_fitted(view)})
-    rows = contrast_rows(model)
-    if rows:
-        best = rows[0]
-        on = onefeature.axis(view, model, best.contrast)
-        if on is not None:
-            chosen = [f for f in named_features(view) if f in map(str, view.settings["features"])]
-            chosen += list(leaders(model, best.contrast.name, STATIC_FEATURES)["feature"])
-            chosen = list(dict.fromkeys(chosen))[:STATIC_FEATURES]
-            chosen = chosen or named_features(view)[:STATIC_FEATURES]
-            views = [onefeature.feature(view, model, on, f) for f in chosen]
-            section.add("leaders", leader_pictures(views, best.contrast.name, best.slug))
+    section.add("leaders", _leading(view, model))
     section.tables[f"coefficients_{model.name}"] = coefficients(view, model)
     return section
+
+
+def _leading(view: View, model: ModelView) -> Picture | None:
+    """Pictures of the features named in the config and of the leaders of the first contrast."""
+    known = onefeature.factors(view, model)
+    if not known:
+        return None
+    wanted = {str(f) for f in view.settings["features"]}
+    chosen = [f for f in named_features(view) if f in wanted or view.names[f] in wanted]
+    name = model.contrasts[0].name if model.contrasts else view.label(known[0])
+    chosen += list(leaders(model, name, STATIC_FEATURES)["feature"]) if model.contrasts else []
+    chosen = list(dict.fromkeys([*chosen, *named_features(view)]))[:STATIC_FEATURES]
+    on = onefeature.axis(view, model, known[0])
+    return leader_pictures([onefeature.feature(view, model, on, f) for f in chosen], name, slug(name))
 
 
 def _not_fitted(view: View) -> list[str]:

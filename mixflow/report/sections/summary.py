@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mixflow.report.doubts import doubts
+from mixflow.report.pictures.variance import partition
 from mixflow.report.pictures.volcano import volcano
 from mixflow.report.section import Section
 from mixflow.report.story import comparison, contrast_rows, explained, headline_sentence, leaders
@@ -37,6 +38,8 @@ def summary(view: View) -> Section:
         frame = model.results(first.contrast.name)
         text = first.contrast.text
         section.add("volcano", volcano(frame, first.slug, first.contrast.name, text, view.unit, model.alpha))
+    else:
+        section.add("partition", partition(model))
     section.tables["models"] = _models_table(view)
     return section
 
