@@ -13,7 +13,7 @@ import xarray as xr
 import yaml
 
 from mixflow.errors import MixflowError
-from mixflow.pipeline import fit, gather, ingest, local, preprocess, sheets
+from mixflow.pipeline import facts, fit, gather, ingest, local, preprocess, report, sheets
 from mixflow.pipeline.paths import Paths
 from mixflow.status import Status
 from mixflow.store import frames, provenance, verify, zarr_io
@@ -102,6 +102,61 @@ def test_a_model_carries_its_facts(tree: xr.DataTree) -> None:
     assert json.loads(attrs["references"]) == {"group": "control"}
     assert json.loads(attrs["rows"])[0] == "s00"
     assert json.loads(attrs["few_levels"]) == []
+
+
+def test_a_companion_stands_beside_few_levels(folder: Path) -> None:
+    sheet = pd.read_csv("samples.tsv", sep="\t")
+    sheet["site"] = sheet["site"].str[-1].astype(int).mod(3).map("hall {}".format)
+    sheet.to_csv("samples.tsv", sep="\t", index=False)
+    text = Path("config.yaml").read_text().replace("few_levels: 'off'", "few_levels: beside")
+    Path("config.yaml").write_text(text)
+    study = config.load("config.yaml")
+    ingest.run(study, PATHS.raw)
+    preprocess.run(study, PATHS.raw, PATHS.data)
+    told = {}
+    for model in local.load_plan(study).names:
+        told[model] = facts.attributes(study, fit.load_task(study, model, PATHS.data, None))
+    assert [attrs["role"] for attrs in told.values()] == ["headline", "companion", "sensitivity"]
+    assert json.loads(told["mixed"]["few_levels"]) == [{"group": "site", "levels": 3}]
+    assert told["mixed.site-fixed"]["compare_to"] == "mixed"
+    assert "3 levels" in told["mixed.site-fixed"]["note"]
+
+
+def test_samples_left_out_are_named_with_their_reason(folder: Path) -> None:
+    models = {"mixed": {**tiny.CONFIG["models"]["mixed"], "exclude": {"site": "site 5"}}}
+    sheet = pd.read_csv("samples.tsv", sep="\t")
+    tiny.write(folder, models=models)
+    sheet.loc[0, "age"] = np.nan
+    sheet.to_csv("samples.tsv", sep="\t", index=False)
+    study = config.load("config.yaml")
+    ingest.run(study, PATHS.raw)
+    preprocess.run(study, PATHS.raw, PATHS.data)
+    told = facts.attributes(study, fit.load_task(study, "mixed", PATHS.data, None))
+    assert json.loads(told["dropped_rows"]) == {
+        "left out by include or exclude": ["s20", "s21", "s22", "s23"],
+        "missing value in a column of the formula": ["s00"],
+    }
+    assert told["n_samples"] == 19
+
+
+def test_the_report_is_made_of_a_verified_store_and_shared_beside(folder: Path, monkeypatch) -> None:
+    made = []
+
+    def build(tree: xr.DataTree, out: Path, *, features: list[str], share: bool = False) -> list[Path]:
+        made.append((out, features, share, sorted(tree["fits"].children)))
+        return [out / "report.html"]
+
+    monkeypatch.setattr(report, "build", build)
+    assert report.run(PATHS.store, Path("out"), ["P0001"], share=True) == "out/report.html"
+    models = ["mixed", "plain"]
+    assert made == [
+        (Path("out"), ["P0001"], False, models),
+        (Path("out/share"), ["P0001"], True, models),
+    ]
+    (PATHS.store / "data" / "raw" / "c" / "0" / "0").unlink()
+    with pytest.raises(MixflowError, match="missing"):
+        report.run(PATHS.store, Path("out"))
+    assert len(made) == 2
 
 
 def test_every_step_left_its_record_in_order(tree: xr.DataTree) -> None:
