@@ -46,8 +46,8 @@ mixflow.one = {
   },
   /* Pictures are drawn at the size at which they stand, so that their letters stay legible. */
   width() { const all = this.view.clientWidth || 500; return Math.max(280, Math.min(560, innerWidth >= 896 ? (all - 40) / 2 : all)); },
-  frame(width, height, low, high, unit) {
-    const e = mixflow.element, box = { left: 46, right: 10, top: 10, bottom: 34 };
+  frame(width, height, low, high, unit, bottom = 34) {
+    const e = mixflow.element, box = { left: 46, right: 10, top: 10, bottom };
     const py = (v) => height - box.bottom - ((v - low) / (high - low)) * (height - box.top - box.bottom);
     const svg = e("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
     for (const t of mixflow.ticks(low, high)) {
@@ -65,25 +65,28 @@ mixflow.one = {
     const all = [...values, ...fit, ...means].filter(Number.isFinite);
     if (!all.length) return [e("p", {}, "No value was observed.")];
     const low = Math.min(...all), high = Math.max(...all), pad = (high - low) * 0.06 || 1;
-    const width = this.width(), height = Math.round(width * 0.68), { svg, py, box } = this.frame(width, height, low - pad, high + pad, mixflow.facts.unit);
+    const crowded = axis.levels.reduce((sum, l) => sum + l.length + 2, 0) * 7 > this.width() - 60; /* slanted labels */
+    const width = this.width(), height = Math.round(width * (crowded ? 0.8 : 0.68));
+    const { svg, py, box } = this.frame(width, height, low - pad, high + pad, mixflow.facts.unit, crowded ? 96 : 34);
     const x = n ? mixflow.array(`a${k}/x`) : [];
     const ends = axis.levels.length ? [-0.5, axis.levels.length - 0.5] : [axis.grid[0], axis.grid[axis.grid.length - 1]];
     const px = (v) => box.left + ((v - ends[0]) / (ends[1] - ends[0] || 1)) * (width - box.left - box.right);
-    const spread = (i) => (axis.levels.length ? mixflow.jitter(i + 1) * (axis.paired ? 0.08 : 0.36) - 0.08 : 0);
+    const spread = (i) => (axis.levels.length ? mixflow.jitter(i + 1) * (axis.paired && n < 400 ? 0.08 : 0.36) - 0.08 : 0);
     this.pairs(svg, axis, x, values, (i) => px(x[i] + spread(i)), py);
     for (let i = 0; i < n; i++) {
       if (!Number.isFinite(values[i]) || !Number.isFinite(x[i])) continue;
       const c = axis.of[i];
-      const mark = e("path", { d: mixflow.marker(mixflow.shapes[c % 6], px(x[i] + spread(i)), py(values[i]), 3.3), fill: mixflow.onPage(c), opacity: 0.7 });
+      const mark = e("path", { d: mixflow.marker(mixflow.shapes[c % 6], px(x[i] + spread(i)), py(values[i]), 3.3), fill: mixflow.onPage(c), opacity: n < 400 ? 0.7 : 0.35 });
       mark.append(e("title", {}, `${mixflow.facts.axes[0].samples[i]}: ${mixflow.number(values[i], 4)} (${axis.colours[c]})`));
       svg.append(mark);
     }
     this.fitted(svg, axis, fit, means, px, py, n > 0);
-    const label = (v, text) => svg.append(e("text", { x: px(v), y: height - 16, "text-anchor": "middle" }, text));
+    const shorter = (t) => (t.length > 14 ? t.slice(0, 13) + "…" : t);
+    const label = (v, text) => svg.append(crowded ? e("text", { transform: `translate(${px(v) + 4} ${height - box.bottom + 14}) rotate(-50)`, "text-anchor": "end" }, shorter(text)) : e("text", { x: px(v), y: height - 16, "text-anchor": "middle" }, text));
     if (axis.levels.length) axis.levels.forEach((level, i) => label(i, level)); else mixflow.ticks(...ends).forEach((t) => label(t, mixflow.tick(t)));
     svg.append(e("text", { x: (box.left + width - box.right) / 2, y: height - 1, "text-anchor": "middle" }, axis.label + (axis.unit ? ` (${axis.unit})` : "")));
     svg.setAttribute("aria-label", `${mixflow.features.name[this.at]} by ${axis.label}; ${this.inWords(axis, fit, means)}`);
-    return [svg, this.legend(axis, n)];
+    return [svg, this.legend(axis, n, Number.isFinite(fit[0]))];
   },
   inWords(axis, fit, means) {
     return axis.levels.map((level, i) => `${level}: observed mean ${mixflow.number(means[i], 4)}, model mean ${mixflow.number(fit[3 * i], 4)}`).join("; ") || `model from ${mixflow.number(fit[0], 4)} to ${mixflow.number(fit[fit.length - 3], 4)}`;
@@ -111,10 +114,10 @@ mixflow.one = {
       if (!points && Number.isFinite(means[i])) svg.append(e("path", { d: mixflow.marker("diamond", px(i - 0.08), py(means[i]), 5), fill: mixflow.onPage(0) }));
     });
   },
-  legend(axis, n) {
+  legend(axis, n, fitted) {
     const e = mixflow.element;
     const items = n ? axis.colours.map((c, i) => e("li", {}, e("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, e("path", { d: mixflow.marker(mixflow.shapes[i % 6], 6, 6, 4), fill: mixflow.onPage(i) })), `${c}`)) : [e("li", {}, "diamond: observed mean")];
-    items.push(e("li", {}, "black: mean of the model and 95 % limits, at the average of all else"));
+    if (fitted) items.push(e("li", {}, "black: mean of the model and 95 % limits, at the average of all else"));
     if (axis.paired && n) items.push(e("li", {}, `lines: samples of one ${axis.paired}`));
     return e("ul", { class: "legend" }, ...items);
   },

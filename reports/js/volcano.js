@@ -82,7 +82,7 @@ mixflow.volcano = {
     const taken = wanted.map(([, [x, y]]) => [x - 4, y - 4, x + 4, y + 4]);
     g.font = "12px system-ui, sans-serif"; g.fillStyle = mixflow.colour("--ink"); g.textAlign = "left";
     wanted.forEach(([row, [x, y]], own) => {
-      const name = row.name.length > 22 ? row.name.slice(0, 21) + "…" : row.name, w = g.measureText(name).width;
+      const name = row.name.length > 28 ? row.name.slice(0, 27) + "…" : row.name, w = g.measureText(name).width;
       for (const [left, top] of [[x + 7, y - 6], [x - 7 - w, y - 6], [x + 5, y - 18], [x - 5 - w, y - 18], [x + 5, y + 6], [x - 5 - w, y + 6]]) {
         const box = [left, top, left + w, top + 13];
         const free = taken.every((b, i) => i === own || box[2] < b[0] || box[0] > b[2] || box[3] < b[1] || box[1] > b[3]);

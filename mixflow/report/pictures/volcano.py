@@ -42,7 +42,7 @@ def _leaders_in_words(shown: pd.DataFrame) -> str:
     )
 
 
-def short(name: str, most: int = 18) -> str:
+def short(name: str, most: int = 28) -> str:
     """A name that fits beside a point."""
     return name if len(name) <= most else name[: most - 1] + "…"
 
