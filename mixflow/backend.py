@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 # Reading a cached kernel logs a page of CPU feature names; set before the first import of jax.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -22,4 +23,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
-__all__ = ["jax", "jnp"]
+Array = Any
+"""An array of a tuple that travels: numpy on the host, (blocks of) JAX arrays inside kernels."""
+
+__all__ = ["Array", "jax", "jnp"]

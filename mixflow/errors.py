@@ -41,9 +41,7 @@ class MixflowError(Exception):
     """Input that mixflow refuses; carries every problem found, not only the first."""
 
     def __init__(self, problems: Problem | Iterable[Problem]):
-        self.problems: tuple[Problem, ...] = (
-            (problems,) if isinstance(problems, Problem) else tuple(problems)
-        )
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__(str(self))
 
     def __str__(self) -> str:

@@ -29,14 +29,14 @@ class Opened:
     @cached_property
     def feature_ids(self) -> np.ndarray:
         """Features that passed all filters."""
-        data = self.tree["data"]
+        data = zarr_io.group(self.tree, "data")
         kept = data["kept"].values if "kept" in data else np.ones(data.sizes["feature"], dtype=bool)
         return np.asarray(data["feature"].values[kept], dtype=object)
 
     @cached_property
     def values(self) -> np.ndarray:
         """What is fitted: (kept features, rows of ``frame``), NaN where missing."""
-        data = self.tree["data"].to_dataset(inherit=False)
+        data = zarr_io.group(self.tree, "data")
         name = "value" if "value" in data else "raw"
         return data[name].sel(feature=self.feature_ids, sample=self.frame.index.to_numpy()).values
 

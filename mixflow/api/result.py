@@ -36,7 +36,7 @@ TIDY = (
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What `mixflow.fit` returns: ``model`` the numbers, ``design`` the samples, ``values`` what was fitted."""
+    """What `mixflow.fit` returns: ``model`` numbers, ``design`` samples, ``values`` what was fitted."""
 
     model: Fit
     design: Design
@@ -103,7 +103,8 @@ class Result:
     ) -> pd.DataFrame:
         """Test contrasts given in words or as weights on exact coefficient names; nothing is fitted again.
 
-        ``{"B vs A": {"condition": ["B", "A"]}}``, ``{"Days": {"Days": 1}}``, ``{"any": {"dose": "omnibus"}}``.
+        E.g. ``{"B vs A": {"condition": ["B", "A"]}}``, ``{"Days": {"Days": 1}}``,
+        ``{"any": {"dose": "omnibus"}}``.
         """
         if df != "satterthwaite":
             remedy = "Use df='satterthwaite'; other methods are not available yet."
@@ -114,11 +115,11 @@ class Result:
         return self._table(asked, "contrast", adjust)
 
     def means(self, factor: str, at: Mapping[str, Any] | None = None) -> Means:
-        """Estimated marginal means of a factor's levels, other factors weighing equally, numbers at their mean."""
+        """Estimated marginal means of a factor; other factors weigh equally, numbers stand at their mean."""
         return Means(self, factor, dict(at or {}))
 
     def predict(self, new_data: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Predicted values (features as rows) with the conditional modes of known levels; new levels get 0."""
+        """Predicted values (features in rows) with the conditional modes of known levels, 0 for new ones."""
         design, fit = self.design, self.model
         frame = design.frame if new_data is None else new_data
         x = design.X if new_data is None else design.matrix(frame)

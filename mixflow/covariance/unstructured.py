@@ -26,9 +26,8 @@ class Unstructured(Covariance):
 
     def names(self, terms: Sequence[str]) -> tuple[str, ...]:
         rows, columns = self._index
-        return tuple(
-            terms[i] if i == j else f"{terms[i]}.{terms[j]}" for i, j in zip(rows, columns, strict=True)
-        )
+        pairs: list[tuple[int, int]] = list(zip(rows.tolist(), columns.tolist(), strict=True))
+        return tuple(str(terms[i]) if i == j else f"{terms[i]}.{terms[j]}" for i, j in pairs)
 
     def start(self) -> np.ndarray:
         rows, columns = self._index

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from mixflow.design.layout import Layout
 from mixflow.design.observed import Observed, times
-from mixflow.model.layout import Layout
 
 
 class RowEntries(NamedTuple):
@@ -130,8 +130,7 @@ class GramBuilder:
         blocks = (self.block_products @ wt).T.reshape(*lead, layout.k_leading)
         _rotate(border, corner, observed, slice(size - p, size))
         dof = observed.n_obs - (observed.rank if layout.reml else 0)
-        log_w = np.where(w > 0, np.log(np.where(w > 0, w, 1.0)), 0.0).sum(axis=1)
-        constant = 2 * dof * np.log(scale) - log_w
+        constant = 2 * dof * np.log(scale) - observed.log_weight
         if layout.reml:
             constant = constant + 2 * observed.log_det_r
         return GramArrays(blocks, border, corner, dof.astype(float), shift, scale, constant, flat)

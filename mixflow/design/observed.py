@@ -20,7 +20,7 @@ class Observed:
 
     ``basis`` V (N, p, p) is orthogonal; its first ``rank`` columns span the rows of the feature's own Q, the
     rest is what its rows cannot see. ``log_det_r`` is log|det| of the kept columns of X in that basis, the
-    constant that makes REML criteria those of lme4.
+    constant that makes REML criteria those of lme4; ``log_weight`` is log|W| of the rows observed.
     """
 
     weights: np.ndarray  # (N, n), 0 where missing
@@ -29,6 +29,7 @@ class Observed:
     deficient: np.ndarray  # (N,) bool
     basis: dict[int, np.ndarray]  # feature -> V, for deficient features only
     log_det_r: np.ndarray  # (N,)
+    log_weight: np.ndarray  # (N,)
 
 
 def observe(values: np.ndarray, q: np.ndarray, r: np.ndarray, weights: np.ndarray | None) -> Observed:
@@ -44,7 +45,9 @@ def observe(values: np.ndarray, q: np.ndarray, r: np.ndarray, weights: np.ndarra
         w = np.where(seen, weight, 0.0)
     else:
         w = seen.astype(float)
-    n_obs = seen.sum(axis=1)
+    n_obs, log_weight = seen.sum(axis=1), np.zeros(len(values))
+    if weights is not None:
+        log_weight = np.log(np.where(seen, w, 1.0)).sum(axis=1)
     doubtful = _doubtful(w, q)
     n, p = len(values), q.shape[1]
     rank = np.full(n, p)
@@ -58,7 +61,7 @@ def observe(values: np.ndarray, q: np.ndarray, r: np.ndarray, weights: np.ndarra
         rank[i], v, log_det[i] = known[key]
         if rank[i] < p:
             basis[int(i)] = v
-    return Observed(w, n_obs, rank, rank < p, basis, log_det)
+    return Observed(w, n_obs, rank, rank < p, basis, log_det, log_weight)
 
 
 def times(a: np.ndarray, b: np.ndarray) -> np.ndarray:

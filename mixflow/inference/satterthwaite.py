@@ -24,7 +24,7 @@ def degrees_of_freedom(fit: Fit, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def combined(df: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Denominator df of an F statistic that is the mean of squared t's with ``df`` each (lmerTest).
 
-    ``df``, ``used`` (N, r); the F's expectation equals that of the mean: 2 E / (E - r), E = sum df / (df - 2).
+    ``df``, ``used`` (N, r); F has the expectation of the mean: 2 E / (E - r), E = sum df / (df - 2).
     """
     r = used.sum(axis=1)
     low = np.where(used, df, np.inf).min(axis=1)

@@ -29,7 +29,7 @@ def test(
 ) -> dict[str, np.ndarray]:
     """Test every contrast for every feature; arrays named as the store's group ``tests``.
 
-    t contrasts give (feature, contrast) arrays, F contrasts ``f_*`` (feature, omnibus) ones, each in the order
+    t contrasts give (feature, contrast) arrays, F contrasts ``f_*`` (feature, omnibus) ones, in the order
     given. ``adjust``: Benjamini-Hochberg ``within`` each contrast or ``across`` the t contrasts.
     ``min_values``: observed values that the levels compared must have together, counted on ``observed``
     (N, n), the rows of the design. ``level``: confidence level.

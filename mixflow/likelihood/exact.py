@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mixflow.backend import jax, jnp
+from mixflow.backend import Array, jax, jnp
+from mixflow.design.layout import GroupBlock, Layout
 from mixflow.linalg.arrow import Arrow, ArrowFactor, factor
-from mixflow.model.layout import GroupBlock, Layout
 
 
 class Gram(NamedTuple):
@@ -20,17 +20,17 @@ class Gram(NamedTuple):
     (observations, less the rank under REML).
     """
 
-    blocks: jax.Array
-    border: jax.Array
-    corner: jax.Array
-    dof: jax.Array
+    blocks: Array
+    border: Array
+    corner: Array
+    dof: Array
 
 
 class Pieces(NamedTuple):
     """What the objective is made of."""
 
-    logdet: jax.Array  # log|L|^2, and log|R_X|^2 where beta is integrated
-    rss: jax.Array  # penalised residual sum of squares r^2(theta)
+    logdet: Array  # log|L|^2, and log|R_X|^2 where beta is integrated
+    rss: Array  # penalised residual sum of squares r^2(theta)
 
 
 def group_factor(layout: Layout, group: GroupBlock, theta: jax.Array) -> jax.Array:

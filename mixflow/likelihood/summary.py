@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mixflow.backend import jax, jnp
+from mixflow.backend import Array, jax, jnp
+from mixflow.design.layout import Layout
 from mixflow.likelihood.exact import Gram, Pieces, beta_cov_root, group_factor, pieces_of, system
 from mixflow.linalg.arrow import Arrow, ArrowFactor, factor, solve_blocks
 from mixflow.linalg.ldl import inverse, solve_unit_upper
-from mixflow.model.layout import Layout
 
 
 class Summary(NamedTuple):
     """Estimates of one feature at theta."""
 
-    gamma: jax.Array  # (p,) coefficients on the orthogonalised X
-    cov: jax.Array  # (p, p) (R_X' R_X)^-1: the covariance of gamma over sigma^2
-    cov_deriv: jax.Array  # (q, p, p) its derivative by theta
+    gamma: Array  # (p,) coefficients on the orthogonalised X
+    cov: Array  # (p, p) (R_X' R_X)^-1: the covariance of gamma over sigma^2
+    cov_deriv: Array  # (q, p, p) its derivative by theta
     pieces: Pieces
     modes: Modes
 
@@ -28,8 +28,8 @@ class Summary(NamedTuple):
 class Modes(NamedTuple):
     """Conditional modes b and their conditional standard deviations over sigma: (L, k) for each group."""
 
-    mode: tuple[jax.Array, ...]
-    sd: tuple[jax.Array, ...]
+    mode: tuple[Array, ...]
+    sd: tuple[Array, ...]
 
 
 def summarise(layout: Layout, gram: Gram, theta: jax.Array) -> Summary:
@@ -63,7 +63,7 @@ def _solution(f: ArrowFactor) -> jax.Array:
 
 
 def _modes(layout: Layout, arrow: Arrow, f: ArrowFactor, theta: jax.Array) -> Modes:
-    """b = Lambda u and the diagonal of Var(b | y, beta) = sigma^2 Lambda (Lambda' Z'WZ Lambda + I)^-1 Lambda'."""
+    """b = Lambda u, and diag(Lambda (Lambda'Z'WZ Lambda + I)^-1 Lambda'): Var(b | y, beta) over sigma^2."""
     c = layout.n_corner_effects
     x = _solution(f)
     corner_cov = inverse(f.corner_lower[:c, :c], f.corner_pivots[:c]) if c else jnp.zeros((0, 0))

@@ -1,7 +1,6 @@
-"""What is fitted (Model, RandomEffect, Layout) and what comes out (Fit); knows nothing of how."""
+"""What is fitted (Model, RandomEffect) and what comes out (Fit); knows nothing of how."""
 
 from mixflow.model.fit import Fit
-from mixflow.model.layout import GroupBlock, Layout
 from mixflow.model.model import Model, RandomEffect
 
-__all__ = ["Fit", "GroupBlock", "Layout", "Model", "RandomEffect"]
+__all__ = ["Fit", "Model", "RandomEffect"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mixflow.backend import jax
+from mixflow.design.layout import Layout
 from mixflow.likelihood.exact import Gram
-from mixflow.model.layout import Layout
 from mixflow.optimise.mapped import minimise, take
 from mixflow.optimise.newton import State
 

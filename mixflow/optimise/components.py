@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mixflow.design.layout import Layout
 from mixflow.model import RandomEffect
-from mixflow.model.layout import Layout
 from mixflow.optimise.prepare import Prepared
 
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """Rows of the table of variance components: variances of a structure, then its covariances; Residual last.
+    """Rows of the table of variance components: variances of a term, then its covariances; Residual last.
 
     ``moments``: for each random effect, the mean over rows of z_a z_b (k, k), which turns a covariance of
     slopes into a variance of the response.
@@ -42,7 +42,7 @@ class Components:
         return np.column_stack([*columns, sigma**2])
 
     def share(self, theta: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-        """Share of each variance in the variance of the response given the fixed effects; NaN for covariances.
+        """Share of each variance in that of the response given the fixed effects; NaN for covariances.
 
         A slope's variance counts with the mean square of its column, a correlated slope with its covariance
         terms in the total: Johnson (2014), Methods Ecol. Evol. 5:944, eq. 10.

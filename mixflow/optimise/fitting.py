@@ -9,9 +9,10 @@ import numpy as np
 
 from mixflow.backend import jax
 from mixflow.design import Design
+from mixflow.design.layout import Layout
 from mixflow.design.observed import Observed, observe
 from mixflow.likelihood.exact import Gram
-from mixflow.model import Fit, Layout
+from mixflow.model import Fit
 from mixflow.optimise import mapped
 from mixflow.optimise.boundary import no_curvature, settle, singular
 from mixflow.optimise.components import Components, components

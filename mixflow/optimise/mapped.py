@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mixflow.backend import jax
+from mixflow.design.layout import Layout
 from mixflow.likelihood.exact import Gram
 from mixflow.likelihood.summary import Summary, summarise
-from mixflow.model.layout import Layout
 from mixflow.optimise.newton import State, fresh, iterate
 
 Tree = TypeVar("Tree")
@@ -31,9 +31,12 @@ MAX_ITERATIONS = 240
 
 
 def block_size(layout: Layout) -> int:
-    """Features a block: a power of two between 1 and 512, from the layout alone."""
+    """Features a block: a power of two between 1 and 128, from the layout alone.
+
+    Larger ones cost the same a feature, but the last rounds, with few features left, are mostly padding.
+    """
     fit = max(1, BLOCK_FLOATS // max(layout.floats * (1 + layout.n_theta), 1))
-    return int(min(512, 2 ** int(np.log2(fit))))
+    return int(min(128, 2 ** int(np.log2(fit))))
 
 
 def minimise(layout: Layout, gram: Gram, start: np.ndarray) -> State:

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixflow.backend import jax, jnp
+from mixflow.backend import Array, jax, jnp
+from mixflow.design.layout import Layout
 from mixflow.likelihood.exact import Gram, Pieces, pieces
 from mixflow.likelihood.taylor import expand, profile
 from mixflow.linalg.ldl import ldl, solve_unit_lower, solve_unit_upper
-from mixflow.model.layout import Layout
 
 DECREMENT = 1e-10
 """Converged when a Newton step promises less than this on the scale of -2 log-likelihood."""
@@ -26,23 +26,24 @@ DECREMENT = 1e-10
 class State(NamedTuple):
     """Where one feature stands; ``pieces`` of the likelihood with their first and second derivatives."""
 
-    theta: jax.Array
-    value: jax.Array
+    theta: Array
+    value: Array
     pieces: tuple[Pieces, Pieces, Pieces]
-    damping: jax.Array
-    iterations: jax.Array
-    done: jax.Array
+    damping: Array
+    iterations: Array
+    done: Array
 
 
 def fresh(layout: Layout, theta: np.ndarray) -> State:
     """States (N, ...) that know nothing but their starts (N, q): the first iteration evaluates there."""
     n, q = theta.shape
-    ones, slopes, curves = np.ones(n), np.zeros((n, q)), np.tile(np.eye(q), (n, 1, 1))
-    pieces = tuple(Pieces(a, a.copy()) for a in (ones, slopes, curves))
+    value = Pieces(np.ones(n), np.ones(n))
+    slope = Pieces(np.zeros((n, q)), np.zeros((n, q)))
+    curve = Pieces(np.tile(np.eye(q), (n, 1, 1)), np.tile(np.eye(q), (n, 1, 1)))
     return State(
         theta.copy(),
         np.full(n, np.inf),
-        pieces,  # pyright: ignore[reportArgumentType]
+        (value, slope, curve),
         np.zeros(n),
         np.zeros(n, dtype=np.int32),
         np.zeros(n, dtype=bool),
@@ -61,21 +62,22 @@ class Move(NamedTuple):
 
 def iterate(layout: Layout, gram: Gram, state: State) -> State:
     """One step, accepted or not; a finished feature stays as it is."""
-    started = jnp.isfinite(state.value)
+    before, damped = jnp.asarray(state.value), jnp.asarray(state.damping)
+    started = jnp.isfinite(before)
     _, gradient, hessian = profile(gram.dof, *state.pieces)
-    move = _move(layout, state.theta, gradient, hessian, state.damping)
+    move = _move(layout, state.theta, gradient, hessian, damped)
     step = jnp.where(started, move.step, 0.0)
     trial = state.theta + step
     found = expand(lambda t: pieces(layout, gram, t), trial)
     value = _value(gram, found)
     predicted = -(gradient @ step + 0.5 * step @ hessian @ step)
-    noise = 1e-12 * (1.0 + jnp.abs(jnp.where(started, state.value, 0.0)))
+    noise = 1e-12 * (1.0 + jnp.abs(jnp.where(started, before, 0.0)))
     wanted = jnp.where(move.jumped | move.kicked, 0.0, 1e-4 * predicted)
-    accepted = jnp.isfinite(value) & (~started | (value <= state.value - wanted + noise))
+    accepted = jnp.isfinite(value) & (~started | (value <= before - wanted + noise))
     finished = accepted & started & move.newton & ~move.kicked & ~move.jumped & (move.decrement < DECREMENT)
     scale = 1e-3 * (1.0 + jnp.abs(jnp.diagonal(hessian)).max())
-    eased = jnp.where(state.damping <= scale, 0.0, state.damping / 10.0)
-    damping = jnp.where(accepted, eased, jnp.maximum(10.0 * state.damping, scale))
+    eased = jnp.where(damped <= scale, 0.0, damped / 10.0)
+    damping = jnp.where(accepted, eased, jnp.maximum(10.0 * damped, scale))
     lost = ~started & ~jnp.isfinite(value)
     moved = State(trial, value, found, damping, state.iterations + 1, finished)
     stayed = state._replace(damping=damping, iterations=state.iterations + 1, done=lost)

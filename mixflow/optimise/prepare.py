@@ -9,12 +9,13 @@ import numpy as np
 from mixflow.covariance import STRUCTURES
 from mixflow.design import Design
 from mixflow.design.gram import GramBuilder
-from mixflow.model import GroupBlock, Layout, Model, RandomEffect
+from mixflow.design.layout import GroupBlock, Layout
+from mixflow.model import Model, RandomEffect
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A model met with a design: ``effects`` in the order of theta, ``theta_scale`` t with theta = theta' / t.
+    """A model met with a design: ``effects`` in theta's order, ``theta_scale`` t with theta = theta' / t.
 
     ``index`` and ``columns`` hold, for each group of the layout, its level numbers (n,) and columns (n, k) as
     the user knows them; the kernels see the columns divided by their root mean square.

@@ -22,10 +22,12 @@ def of(*names: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def of_files(folder: Path) -> str:
-    """Hash of every file below ``folder`` (templates, style)."""
+def of_files(folder: Path, skip: str = "") -> str:
+    """Hash of every file below ``folder`` (templates, style), without its subfolder ``skip``."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(
+        p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] != skip
+    ):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -103,7 +103,11 @@ def load(config: Mapping[str, Any], files: Sequence[str]) -> Workflow:
 def code(step: str) -> str:
     """Hash of the code that ``step`` runs (for the report also templates and style)."""
     own = codehash.of(f"mixflow.pipeline.{step}")
-    return own + codehash.of_files(resources.root() / "reports")[:8] if step == "report" else own
+    return (
+        own + codehash.of_files(resources.root() / "reports", skip="benchmarks")[:8]
+        if step == "report"
+        else own
+    )
 
 
 def _read(path: Path) -> Any:

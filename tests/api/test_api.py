@@ -107,7 +107,9 @@ def test_save_and_open(fit: Result, tmp_path: Path) -> None:
         ({"formula": "Reaction ~ Days + (1 | Subject)", "weights": "bad"}, "bad", -1.0),
     ],
 )
-def test_bad_calls_name_what_is_wrong(sleepstudy: pd.DataFrame, call: dict, column: str, value: object) -> None:
+def test_bad_calls_name_what_is_wrong(
+    sleepstudy: pd.DataFrame, call: dict, column: str, value: object
+) -> None:
     with pytest.raises(MixflowError) as refused:
         mixflow.fit(data=sleepstudy.assign(bad=-1.0), **call)
     problem = refused.value.problems[0]

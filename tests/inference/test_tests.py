@@ -1,4 +1,4 @@
-"""Wald tests from a Fit: statuses, minimum values, multiplicity, tails; numbers against R are in test_lme4."""
+"""Wald tests from a Fit: statuses, least values, multiplicity, tails; against R they stand in test_lme4."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def test_a_contrast_of_an_unseen_level_is_not_estimable_and_never_another_number
         assert np.isnan(found[name][1, lost]).all(), name
     assert found["status"][1, kept] == Status.OK
     seen = np.isfinite(y[1])
-    part = build(parse("~ c + x"), design.frame[seen].assign(c=lambda d: d["c"].cat.remove_unused_categories()))
+    part = build(
+        parse("~ c + x"), design.frame[seen].assign(c=lambda d: d["c"].cat.remove_unused_categories())
+    )
     alone = run_tests(fit_features(part, y[1:2, seen], ["b"]), contrasts.build_coefficients(part))
     assert found["estimate"][1, kept] == pytest.approx(alone["estimate"][0, 1])
     assert found["df"][1, kept] == pytest.approx(alone["df"][0, 1])
@@ -91,7 +93,9 @@ def test_a_feature_without_a_fit_keeps_its_status_and_has_no_number() -> None:
 
 def test_least_values_in_the_levels_compared() -> None:
     design, y = _study()
-    asked = contrasts.build({"vu": {"c": ["v", "u"]}, "wu": {"c": ["w", "u"]}, "any": {"c": "omnibus"}}, design)
+    asked = contrasts.build(
+        {"vu": {"c": ["v", "u"]}, "wu": {"c": ["w", "u"]}, "any": {"c": "omnibus"}}, design
+    )
     observed = np.isfinite(y)
     fit = _fit(design, y)
     for least, few in ((2, False), (3, True)):
@@ -175,7 +179,7 @@ def test_tail_series_meets_the_direct_value(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_combined_df_as_lmertest() -> None:
-    """lmerTest:::get_Fstat_ddf, by hand: 2 E / (E - q), E = sum nu / (nu - 2); 2 where a nu is not above 2."""
+    """lmerTest:::get_Fstat_ddf, by hand: 2 E / (E - q), E = sum nu / (nu - 2); 2 where a nu is <= 2."""
     df = np.array([[5.0, 10.0], [7.0, 7.0], [1.5, 30.0], [9.0, 3.0]])
     used = np.array([[True, True], [True, True], [True, True], [True, False]])
     e = 5 / 3 + 10 / 8

@@ -88,9 +88,7 @@ def test_gradient_and_hessian_equal_numeric_ones(formula: str) -> None:
     y = np.random.default_rng(3).normal(size=(1, len(frame)))
     arrays = prepared.builder.build(y, observe(y, design.Q, design.R, None))
     gram = Gram(*(a[0] for a in arrays[:4]))
-    function = jax.jit(
-        lambda t: profile(gram.dof, *expand(lambda u: pieces(prepared.layout, gram, u), t))
-    )
+    function = jax.jit(lambda t: profile(gram.dof, *expand(lambda u: pieces(prepared.layout, gram, u), t)))
     theta, h = np.linspace(0.4, 0.9, prepared.layout.n_theta), 1e-6
     _, gradient, hessian = map(np.asarray, function(theta))
     for j in range(len(theta)):

@@ -54,7 +54,9 @@ def test_scale_and_shift_of_a_covariate() -> None:
     frame, y = _study()
     plain = _fit(frame, y, "~ x + (x | a)")
     moved = _fit(frame.assign(x=1000 * frame["x"]), y, "~ x + (x | a)")
-    np.testing.assert_allclose(moved.loglik, plain.loglik - np.log(1000), rtol=1e-9)  # REML's constant knows X
+    np.testing.assert_allclose(
+        moved.loglik, plain.loglik - np.log(1000), rtol=1e-9
+    )  # REML's constant knows X
     np.testing.assert_allclose(moved.beta[:, 1], plain.beta[:, 1] / 1000, rtol=1e-6)
     np.testing.assert_allclose(moved.variance[:, 1], plain.variance[:, 1] / 1e6, rtol=1e-4, atol=1e-12)
 

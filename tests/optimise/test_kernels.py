@@ -61,7 +61,9 @@ def test_no_lapack_and_no_array_as_long_as_the_samples() -> None:
 def test_float64_throughout() -> None:
     assert jnp.ones(1).dtype == np.float64
     for kernel in _kernels():
-        kinds = {str(v.aval.dtype) for e in _equations(kernel.jaxpr) for v in e.outvars if hasattr(v.aval, "dtype")}
+        kinds = {
+            str(v.aval.dtype) for e in _equations(kernel.jaxpr) for v in e.outvars if hasattr(v.aval, "dtype")
+        }
         assert "float32" not in kinds
 
 

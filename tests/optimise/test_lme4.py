@@ -30,7 +30,7 @@ def test_agrees_with_r(case: dict) -> None:
 
 
 def _objective(got: Fitted, by_r: dict) -> None:
-    """Our minimum is not above R's by more than 1e-6, nor R's above ours (R's is the lowest of many starts)."""
+    """Our minimum and R's, the lowest of many starts, are within 1e-6."""
     objective = -2 * got.fit.loglik[0]
     assert objective == pytest.approx(by_r["objective"], abs=1e-6)
     assert (got.fit.status[0] == Status.SINGULAR) == by_r["singular"]

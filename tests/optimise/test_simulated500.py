@@ -46,7 +46,7 @@ def test_objective_is_not_above_lme4() -> None:
     fit, by_r = simulated.fit_all(), _read("fits.csv.gz").set_index("feature")
     by_r = by_r.loc[fit.feature_ids]
     ran = (by_r["status"] != "no fit").to_numpy()
-    # lmer refuses a factor of which one level is left; here its coefficients are not estimable, the others are.
+    # lmer refuses a factor of which one level is left; here only its coefficients are not estimable.
     assert set(fit.feature_ids[fit.fitted != ran]) == {"one_condition_only"}
     np.testing.assert_allclose(fit.loglik[ran], by_r["loglik"].to_numpy(float)[ran], atol=5e-7)
     assert ((fit.status == Status.SINGULAR)[ran] == (by_r["status"] == "singular").to_numpy()[ran]).all()
