@@ -19,7 +19,7 @@ def test_config_of_the_readme_has_eight_lines_and_is_valid(tmp_path: Path) -> No
     block = re.search(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
     assert block is not None
     assert len(block[1].splitlines()) == 8
-    for name in ("proteins.csv", "samples.tsv"):
+    for name in ("proteins.csv", "features.tsv", "samples.tsv"):
         shutil.copy(STUDY / name, tmp_path)
     config = tmp_path / "config.yaml"
     config.write_text(block[1], encoding="utf-8")
