@@ -21,9 +21,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(name: str, folder: Path) -> xr.DataTree:
-    """check -> ingest -> preprocess -> batch -> fit -> gather -> assemble of the study; its store."""
+    """check -> ingest -> preprocess -> batch -> fit -> gather -> assemble of the study; its store.
+
+    ``name``: a folder of config/studies, or "" for the embedded study.
+    """
     with _working_in(ROOT):
-        study = config.load(f"config/studies/{name}/config.yaml")
+        path = f"config/studies/{name}/config.yaml" if name else "config/config.yaml"
+        study = config.load(path)
         paths, plan = Paths(study.name, folder), load_plan(study)
         check.run(study, paths.checked)
         ingest.run(study, paths.raw)
