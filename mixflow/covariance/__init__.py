@@ -2,8 +2,9 @@
 
 from mixflow.covariance.base import Covariance
 from mixflow.covariance.diagonal import Diagonal
+from mixflow.covariance.identity import Identity
 from mixflow.covariance.unstructured import Unstructured
 
 STRUCTURES: dict[str, type[Covariance]] = {"us": Unstructured, "diag": Diagonal}
 
-__all__ = ["STRUCTURES", "Covariance", "Diagonal", "Unstructured"]
+__all__ = ["STRUCTURES", "Covariance", "Diagonal", "Identity", "Unstructured"]

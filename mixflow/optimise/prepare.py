@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixflow.covariance import STRUCTURES
+from mixflow.covariance import STRUCTURES, Identity
 from mixflow.design import Design
 from mixflow.design.gram import GramBuilder
 from mixflow.design.layout import GroupBlock, Layout
+from mixflow.errors import MixflowError, Problem
+from mixflow.family import Gaussian
 from mixflow.model import Model, RandomEffect
 
 
@@ -44,6 +46,7 @@ def model_of(design: Design, reml: bool) -> Model:
 def prepare(design: Design, reml: bool) -> Prepared:
     """Groups with most levels first (ties as written, as lme4), terms of one group side by side."""
     model = model_of(design, reml)
+    require_supported(model)
     names = list(dict.fromkeys(term.group for term in design.random))
     of = {name: [i for i, term in enumerate(design.random) if term.group == name] for name in names}
     names.sort(key=lambda name: -len(design.random[of[name][0]].levels))
@@ -69,6 +72,19 @@ def prepare(design: Design, reml: bool) -> Prepared:
         scales,
         levels,
     )
+
+
+def require_supported(model: Model) -> None:
+    """The engine so far: Gaussian, independent rows and levels, u integrated out exactly."""
+    independent = all(isinstance(e.between, Identity) for e in model.random)
+    if not (
+        isinstance(model.family, Gaussian)
+        and isinstance(model.residual, Identity)
+        and independent
+        and model.marginal == "exact"
+    ):
+        remedy = "Use the Gaussian family with independent residuals and independent levels."
+        raise MixflowError(Problem("This model cannot be fitted yet", value=repr(model), remedy=remedy))
 
 
 def _root_mean_square(z: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,12 +53,23 @@ def run(study: Study, model: str, shard: str, data: Path, batch: Path | None, ou
         task.plan.formula,
         reml=task.plan.reml,
         feature_ids=task.feature_ids[part],
-        progress=lambda done, total: LOGGER.info("%d of %d features", done, total),
+        progress=_progress(),
     )
     group = fits.to_dataset(fit)
     steps = record.group(study, f"fit {model} {shard}", clock, [data], task.steps)
     zarr_io.write(xr.DataTree.from_dict({f"fits/{model}": group, "provenance": steps}), out)
     return f"{model}: {int(fit.fitted.sum())} of {len(fit.status)} features fitted (shard {shard})"
+
+
+def _progress() -> Callable[[int, int], None]:
+    """Logs how far the fit is, and how long the rest will take at the speed so far."""
+    began = time.monotonic()
+
+    def told(done: int, total: int) -> None:
+        left = (time.monotonic() - began) * (total - done) / max(done, 1)
+        LOGGER.info("%d of %d features, about %.0f s left", done, total, left)
+
+    return told
 
 
 def parse_shard(shard: str) -> tuple[int, int]:
