@@ -6,8 +6,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
+
+# A busy machine is not a defect: pytest-timeout bounds each test as a whole.
+settings.register_profile("mixflow", deadline=None)
+settings.load_profile("mixflow")
 
 
 @pytest.fixture(scope="session")
