@@ -268,6 +268,18 @@ def test_a_number_taken_as_factor_has_levels() -> None:
     assert found.levels == ("1", "0")
 
 
+def test_a_grid_of_the_largest_size_is_taken_whole_and_no_larger_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the next test: where the limit is lost, that one asks for a grid of 10^9 rows."""
+    design, sizes = design_of(CROSSED), []
+    taken = means.reference_grid
+    monkeypatch.setattr(means, "reference_grid", lambda *a: sizes.append(len(taken(*a))) or taken(*a))
+    for limit, expected in ((6, [6]), (5, [1, 2, 3, 1, 1, 6])):
+        sizes.clear()
+        monkeypatch.setattr(means, "LARGEST_GRID", limit)
+        means.means(design, ())
+        assert sizes == expected
+
+
 def test_a_grid_too_large_for_memory_is_taken_term_by_term() -> None:
     rng = np.random.default_rng(1)
     frame = pd.DataFrame({f"f{k}": rng.permutation(list("abcdefghij") * 20) for k in range(9)})
