@@ -91,9 +91,11 @@ def command(config: Path, cores: str, extra: Sequence[str]) -> list[str]:
     root = resources.root()
     words = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--cores", cores]
     words += ["--rerun-incomplete", "--configfile", str(config)]
+    if not extra:  # the profile's settings are for clusters, and Snakemake announces it even when quiet
+        return [*words, "--quiet", "all"]
     if not any(word.split("=")[0] == "--profile" for word in extra):
         words += ["--profile", str(root / "config" / "profiles" / "default")]
-    return [*words, *extra] if extra else [*words, "--quiet", "all"]
+    return [*words, *extra]
 
 
 def release_stale_lock(folder: Path, words: Sequence[str]) -> bool:

@@ -129,13 +129,15 @@ def companions(study: Study, model: ModelPlan, sheet: Sheet | None) -> list[Mode
         if levels is None or not 2 <= levels < FEW_LEVELS:
             continue
         (group,) = term.group
+        column = study.samples.columns.get(group)
+        shown = (column.label if column else None) or group
         formula = model.formula.replace(term.text, quoted(group))
         found.append(
             replace(
                 model,
                 name=f"{model.name}.{re.sub(r'[^A-Za-z0-9_-]', '_', group)}-fixed",
                 formula=formula,
-                title=f"{group} as a fixed effect",
+                title=f"{shown} as a fixed effect",
                 compare_to=model.name,
                 origin="few-levels",
                 replaces=group,
