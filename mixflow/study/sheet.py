@@ -14,11 +14,10 @@ from mixflow.study.cells import SHOWN, Cells, typed
 from mixflow.study.columns import used_columns
 from mixflow.study.config import Derived, Study
 from mixflow.study.join import Joined, join
+from mixflow.study.roles import ROLES, roles
 from mixflow.study.rules import near
 
 __all__ = ["ROLES", "Joined", "Sheet", "SheetColumn", "join", "read"]
-
-ROLES = ("sample", "qc", "blank", "reference")
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Sheet:
 
 
 @dataclass
-class _Raw:
+class Raw:
     """Text cells by sample id, and where they come from."""
 
     text: pd.DataFrame
@@ -97,7 +96,7 @@ def attempt(
     for derived in study.samples.derive:
         _derive(study, derived, raw)
     _check_declared(study, raw)
-    role, used = _roles(study, raw), used_columns(study) if used is None else used
+    role, used = roles(study, raw), used_columns(study) if used is None else used
     columns, values = {}, {}
     for name in raw.text.columns:
         values[name], columns[name] = _typed(study, raw, name, (role == "sample").to_numpy(), name in used)
@@ -108,7 +107,7 @@ def attempt(
 
 
 def _typed(
-    study: Study, raw: _Raw, name: str, fitted: np.ndarray, used: bool
+    study: Study, raw: Raw, name: str, fitted: np.ndarray, used: bool
 ) -> tuple[pd.Series, SheetColumn]:
     """Values and meaning of one column; problems and notes go to `raw`."""
     declared = study.samples.columns.get(name)
@@ -120,7 +119,7 @@ def _typed(
     return out.values, SheetColumn(name, out.kind, out.levels, out.raw, unit, label or name)
 
 
-def _raw(study: Study, found: pd.DataFrame | None) -> _Raw:
+def _raw(study: Study, found: pd.DataFrame | None) -> Raw:
     if study.samples.file is not None:
         return _from_file(study)
     if found is None:
@@ -131,10 +130,10 @@ def _raw(study: Study, found: pd.DataFrame | None) -> _Raw:
     text = found.fillna("").astype(str)
     text.index = pd.Index([str(name) for name in text.index], name="sample")
     file = str(study.data.files[0]) if study.data.files else None
-    return _Raw(text, [None] * len(text), file, [], [])
+    return Raw(text, [None] * len(text), file, [], [])
 
 
-def _from_file(study: Study) -> _Raw:
+def _from_file(study: Study) -> Raw:
     from mixflow.store.readers.table import read_table
 
     assert study.samples.file is not None
@@ -152,7 +151,7 @@ def _from_file(study: Study) -> _Raw:
             )
         )
     ids = table.frame[name]
-    raw = _Raw(
+    raw = Raw(
         table.frame.drop(columns=name),
         [table.line(i) for i in range(len(ids))],
         str(table.path),
@@ -168,7 +167,7 @@ def _header(table) -> int:
     return max(int(table.first_row) - 1, 1)
 
 
-def _check_ids(ids: pd.Series, name: str, raw: _Raw) -> None:
+def _check_ids(ids: pd.Series, name: str, raw: Raw) -> None:
     first: dict[str, int | None] = {}
     for position, value in enumerate(map(str, ids)):
         row = raw.rows[position]
@@ -187,7 +186,7 @@ def _check_ids(ids: pd.Series, name: str, raw: _Raw) -> None:
         first.setdefault(value, row)
 
 
-def _derive(study: Study, derived: Derived, raw: _Raw) -> None:
+def _derive(study: Study, derived: Derived, raw: Raw) -> None:
     """A new column of text by regular expression; samples without a match are problems, by name."""
     place = study.place("samples", "derive", derived.name)
     if derived.name in raw.text.columns:
@@ -236,7 +235,7 @@ def _match(pattern: str, text: str) -> str | None:
     return match["value"] if "value" in match.groupdict() else match[1]
 
 
-def _check_declared(study: Study, raw: _Raw) -> None:
+def _check_declared(study: Study, raw: Raw) -> None:
     """Columns that the config names and the sheet does not have."""
     samples = study.samples
     named = [(("samples", "columns", name), name) for name in samples.columns]
@@ -256,37 +255,7 @@ def _check_declared(study: Study, raw: _Raw) -> None:
             )
 
 
-def _roles(study: Study, raw: _Raw) -> pd.Series:
-    roles = pd.Series("sample", index=raw.text.index, dtype=object)
-    role = study.samples.role
-    if role is None or role.column not in raw.text.columns:
-        return roles
-    text = raw.text[role.column].str.strip()
-    if not role.values:
-        named = {name: name for name in ROLES}
-        text = text.str.lower()
-    else:
-        named = {value: name for name, values in role.values.items() for value in values}
-    if "sample" in named.values():
-        _check_roles(text, named, role.column, raw)
-    return text.map(named).fillna("sample").astype(object)
-
-
-def _check_roles(text: pd.Series, named: dict[str, str], column: str, raw: _Raw) -> None:
-    for i in np.flatnonzero(~text.isin(named).to_numpy())[:SHOWN]:
-        raw.problems.append(
-            Problem(
-                "not a role",
-                file=raw.file,
-                row=raw.rows[i],
-                column=column,
-                value=raw.text[column].iloc[i],
-                remedy=f"{near(text.iloc[i], list(named))}; or say in samples.role which values mean what",
-            )
-        )
-
-
-def _check_order(study: Study, raw: _Raw, columns: dict[str, SheetColumn]) -> None:
+def _check_order(study: Study, raw: Raw, columns: dict[str, SheetColumn]) -> None:
     name = study.samples.order
     if name in columns and columns[name].kind != "number":
         raw.problems.append(

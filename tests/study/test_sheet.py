@@ -311,3 +311,19 @@ def test_many_unknown_levels(files):
     for i in range(7):
         files.cell(i + 2, "arm", f"x{i}")
     assert [(p.row, p.value) for p in refused(files)] == [(i + 2, f"x{i}") for i in range(5)]
+
+
+def test_listed_role_value_that_no_row_holds(files):
+    files.column("batch", lambda i: ["b1", "b2"][i % 2])
+    files.edit("  id: sample", "  id: sample\n  role: {column: batch, qc: [B1, pool], sample: b2}")
+    typed, absent, *rest = refused(files)
+    assert (typed.file, typed.row, typed.column, typed.value) == (
+        str(files.config),
+        8,
+        "samples.role.qc",
+        "B1",
+    )
+    assert "did you mean `b1`?" in typed.remedy and "there are: b1, b2" in absent.remedy
+    assert absent.value == "pool" and {problem.message for problem in rest} == {"not a role"}
+    files.edit("[B1, pool]", "b1")
+    assert (read(files).role == "qc").sum() == 6
