@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from mixflow.design import Design, RandomColumns
+from mixflow.design.frame import level_text
 from mixflow.errors import MixflowError, Problem
 from mixflow.inference import contrasts as words
 from mixflow.inference.contrasts import Contrast
@@ -119,7 +120,10 @@ class Result:
         return Means(self, factor, dict(at or {}))
 
     def predict(self, new_data: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Predicted values (features in rows) with the conditional modes of known levels, 0 for new ones."""
+        """Predicted values (features in rows) with the conditional modes of known levels, 0 for new ones.
+
+        NaN where the feature's own rows cannot estimate the fixed part.
+        """
         design, fit = self.design, self.model
         frame = design.frame if new_data is None else new_data
         x = design.X if new_data is None else design.matrix(frame)
@@ -129,8 +133,9 @@ class Result:
             if new_data is None:
                 total = total + _modes_of(term, fit, [term.levels[i] for i in term.index], term.Z)
             else:
-                keys = frame[list(term.factors)].astype(str).agg(":".join, axis=1)
-                total = total + _modes_of(term, fit, list(keys), term.encoding.rows(frame))
+                keys = [":".join(map(level_text, row)) for row in frame[list(term.factors)].to_numpy(object)]
+                total = total + _modes_of(term, fit, keys, term.encoding.rows(frame))
+        total = np.where(fit.can_estimate(x), total, np.nan)
         return pd.DataFrame(total, index=pd.Index(fit.feature_ids, name="feature"), columns=list(frame.index))
 
     def save(self, path: str | Path) -> Path:

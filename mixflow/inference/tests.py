@@ -14,9 +14,6 @@ from mixflow.inference.tails import log10_p, p_value
 from mixflow.model import Fit
 from mixflow.status import Status
 
-ESTIMABLE = 1e-8
-"""A contrast whose part in the null space is below this (relative to its largest weight) is estimable."""
-
 
 def test(
     fit: Fit,
@@ -132,8 +129,7 @@ def _status(fit: Fit, contrast: Contrast, min_values: int, observed: np.ndarray 
     """The fit's status, unless the contrast is not estimable or rests on too few values. (N,)."""
     status = fit.status.copy()
     fitted = fit.fitted
-    beyond = np.abs(contrast.L @ fit.null_space).max(axis=(1, 2))
-    lost = beyond > ESTIMABLE * np.abs(contrast.L).max()
+    lost = ~fit.can_estimate(contrast.L).all(axis=1)
     if min_values and observed is not None:
         values = observed[:, contrast.level_rows].sum(axis=1)
         status[fitted & (values < min_values)] = Status.TOO_FEW_VALUES_IN_CONTRAST

@@ -8,6 +8,9 @@ import numpy as np
 
 from mixflow.status import FITTED
 
+CANCELLED = 1e-8
+"""A sum smaller than this share of the sizes of its terms is zero."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -53,7 +56,19 @@ class Fit:
     @property
     def estimable(self) -> np.ndarray:
         """Which coefficients each feature's own rows can estimate. Bool (N, p)."""
-        return np.abs(self.null_space).max(axis=2, initial=0.0) < 1e-8
+        return ~(self.null_space != 0).any(axis=2)
+
+    def can_estimate(self, rows: np.ndarray) -> np.ndarray:
+        """Which combinations l' beta each feature's own rows can estimate: those with l' N = 0.
+
+        ``rows`` (r, p) -> bool (N, r). What is left of a cancellation is judged against its terms, so the
+        units of the columns do not matter.
+        """
+        fine = np.ones((len(self.null_space), len(rows)), dtype=bool)
+        for i in np.flatnonzero((self.null_space != 0).any(axis=(1, 2))):
+            left = np.abs(rows @ self.null_space[i])
+            fine[i] = (left <= CANCELLED * (np.abs(rows) @ np.abs(self.null_space[i]))).all(axis=1)
+        return fine
 
     @property
     def fitted(self) -> np.ndarray:

@@ -42,16 +42,17 @@ class Components:
         return np.column_stack([*columns, sigma**2])
 
     def share(self, theta: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-        """Share of each variance in that of the response given the fixed effects; NaN for covariances.
+        """Share of each component in the variance of the response given the fixed effects; they sum to 1.
 
-        A slope's variance counts with the mean square of its column, a correlated slope with its covariance
-        terms in the total: Johnson (2014), Methods Ecol. Evol. 5:944, eq. 10.
+        A slope's variance counts with the mean square of its column; a covariance has a share too, which may
+        be negative, so that the shares of a group's rows sum to the group's:
+        Johnson (2014), Methods Ecol. Evol. 5:944, eq. 10.
         """
         columns, total = [], sigma**2
         for matrix, moment in zip(self.matrices(theta, sigma), self.moments, strict=True):
             k = matrix.shape[1]
             columns += [matrix[:, a, a] * moment[a, a] for a in range(k)]
-            columns += [np.full(len(sigma), np.nan)] * (k * (k - 1) // 2)
+            columns += [2 * matrix[:, a, b] * moment[a, b] for a in range(k) for b in range(a + 1, k)]
             total = total + np.einsum("nab,ab->n", matrix, moment)
         return np.column_stack([*columns, sigma**2]) / total[:, None]
 

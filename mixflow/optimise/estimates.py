@@ -43,7 +43,9 @@ def estimates(
     modes: bool,
 ) -> Estimates:
     """Everything a `Fit` holds, at the optimum of the scaled columns that ``state`` describes."""
-    theta, scale, dof = state.theta, arrays.scale, gram.dof
+    theta, scale = state.theta, arrays.scale
+    # Without random effects ML and REML differ in sigma only: tests use the unbiased one, as R's lm.
+    dof = gram.dof if prepared.layout.groups else (observed.n_obs - observed.rank).astype(float)
     summary = mapped.summaries(prepared.layout, gram, theta)
     back, null = _back(design, observed)
     unit_sigma = np.sqrt(summary.pieces.rss / dof)
@@ -61,7 +63,8 @@ def estimates(
         * units[:, :, None]
         * units[:, None, :]
     )
-    objective = summary.pieces.logdet + dof * (1 + np.log(2 * np.pi * unit_sigma**2))
+    rss = summary.pieces.rss
+    objective = summary.pieces.logdet + gram.dof * (1 + np.log(2 * np.pi * rss / gram.dof))
     return Estimates(
         solution,
         cov * (sigma**2)[:, None, None],
@@ -76,17 +79,26 @@ def estimates(
     )
 
 
+NULL = 1e-8
+"""Entries of the null-space projector below this (columns of X scaled to length 1) are rounding."""
+
+
 def _back(design: Design, observed: Observed) -> tuple[np.ndarray, np.ndarray]:
-    """beta = back gamma (N, p, p), and the null-space projector of each feature, zero where rank is full."""
+    """beta = back gamma (N, p, p), and the null-space projector of each feature, zero where rank is full.
+
+    Worked out for columns of X of length 1, so that the unit of a covariate does not decide what is zero.
+    """
     p, n = len(design.coef_names), len(observed.rank)
-    inverse = np.linalg.inv(design.R)
-    back = np.broadcast_to(inverse, (n, p, p)).copy()
+    length = np.linalg.norm(design.R, axis=0)
+    inverse = np.linalg.inv(design.R / length)
+    back = np.broadcast_to(inverse / length[:, None], (n, p, p)).copy()
     null = np.zeros((n, p, p))
     for i, v in observed.basis.items():
         keep = v[:, : observed.rank[i]]
         back[i] = 0.0
-        back[i, :, : observed.rank[i]] = inverse @ keep
-        null[i] = inverse @ (np.eye(p) - keep @ keep.T) @ design.R
+        back[i, :, : observed.rank[i]] = inverse @ keep / length[:, None]
+        scaled = inverse @ (np.eye(p) - keep @ keep.T) @ (design.R / length)
+        null[i] = np.where(np.abs(scaled) < NULL, 0.0, scaled) / length[:, None] * length
     return back, null
 
 

@@ -87,7 +87,7 @@ VARIABLES: tuple[Variable, ...] = (
     _v("fits", "variance", "feature component", "float64", "value^2",
        "variance or covariance; coords component_group, component_term, component_term_2"),
     _v("fits", "share", "feature component", "float64", "fraction",
-       "share of the variance given the fixed effects (variances only; averaged over the rows for slopes)"),
+       "share of the variance given the fixed effects, averaged over the rows for slopes; a group's rows sum to its share"),
     _v("fits", "mode {group}", "feature effect {group}", "float64", "value", "conditional modes; effect = level (and column)", True),
     _v("fits", "mode_sd {group}", "feature effect {group}", "float64", "value", "their conditional standard deviations", True),
     _v("fits", "coefficient_p", "feature coef", "float64", "", "two-sided p of each coefficient", True),

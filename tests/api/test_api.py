@@ -92,6 +92,17 @@ def test_predictions(fit: Result, sleepstudy: pd.DataFrame) -> None:
     np.testing.assert_allclose(fit.predict(new).loc["Reaction"], fixed[0] + fixed[1] * np.array([0, 5]))
 
 
+def test_predictions_know_what_they_cannot_know_and_levels_written_as_numbers() -> None:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"g": np.repeat(list("ABC"), 12), "s": np.tile(np.arange(12), 3)})
+    frame["y"] = np.where(frame["g"] == "C", np.nan, 10 + rng.normal(size=36)) + frame["s"] * 2.0
+    fit = mixflow.fit("y ~ g + (1 | s)", data=frame.assign(s=frame["s"].astype("category")))
+    assert fit.model.n_obs[0] == 24
+    own = fit.predict().iloc[0].to_numpy()
+    as_float = fit.predict(frame[frame["g"] != "C"].assign(s=lambda d: d["s"].astype(float))).iloc[0]
+    np.testing.assert_allclose(own, as_float)
+
+
 def test_save_and_open(fit: Result, tmp_path: Path) -> None:
     path = fit.save(tmp_path / "fit.zarr")
     opened = mixflow.open(path)

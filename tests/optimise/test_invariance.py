@@ -155,3 +155,41 @@ def test_no_feature_at_all() -> None:
     fit = _fit(frame, y[:0])
     assert fit.beta.shape == (0, 4)
     assert fit.modes["a"].shape == (0, 12)
+
+
+@pytest.mark.parametrize("unit", [1e-7, 1.0, 1e3, 1e9])
+def test_the_unit_of_a_covariate_does_not_decide_what_is_estimable(unit: float) -> None:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"g": pd.Categorical(np.repeat(list("ABC"), 20)), "x": rng.normal(3, 1, 60) * unit})
+    y = rng.normal(size=(2, 60))
+    y[0, 40:] = np.nan  # never seen in C
+    for formula in ("~ g + x", "~ x + g", "~ g * x"):
+        fit = _fit(frame, y, formula)
+        lost = ["g[C]" in name for name in fit.coef_names]
+        assert (~fit.estimable[0] == lost).all()
+        assert fit.estimable[1].all()
+        rows = np.eye(len(lost)) - np.eye(len(lost))[[fit.coef_names.index("g[B]")]]
+        assert (~fit.can_estimate(rows)[0] == lost).all()
+
+
+def test_shares_of_a_correlated_slope_sum_to_one() -> None:
+    rng = np.random.default_rng(9)
+    frame = pd.DataFrame({"s": pd.Categorical(np.repeat([f"s{i}" for i in range(30)], 10))})
+    frame["t"] = np.tile(np.arange(10.0), 30)
+    b = rng.normal(size=(30, 1)) @ np.array([[2.0, -0.3]]) + 0.05 * rng.normal(size=(30, 2))
+    code = frame["s"].cat.codes.to_numpy()
+    y = b[code, 0] + b[code, 1] * frame["t"].to_numpy() + rng.normal(size=300)
+    fit = _fit(frame, y[None, :], "~ t + (t | s)")
+    assert fit.share.sum() == pytest.approx(1.0)
+    group = sum(s for s, c in zip(fit.share[0], fit.components, strict=True) if c[0] == "s")
+    assert 0.3 < group < 0.8
+    assert fit.share[0, 2] < 0  # the covariance takes away
+
+
+def test_ml_without_random_effects_tests_as_least_squares() -> None:
+    frame, y = _study()
+    design = build(parse("~ x + f"), frame)
+    by_reml, by_ml = (fit_features(design, y, list("123456"), reml=reml) for reml in (True, False))
+    np.testing.assert_allclose(by_ml.beta_cov, by_reml.beta_cov, rtol=1e-12)
+    np.testing.assert_allclose(by_ml.par_cov, by_reml.par_cov, rtol=1e-9)
+    assert (by_ml.loglik > by_reml.loglik).any()
