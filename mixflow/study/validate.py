@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mixflow.errors import Problem
-from mixflow.study import config, sheet
+from mixflow.study import config, sheet, shown
 from mixflow.study.columns import terms_of
 from mixflow.study.config import ModelConfig, Study
 from mixflow.study.join import rename
@@ -31,12 +31,14 @@ def validate(path: str | os.PathLike[str], data: bool = False) -> list[Problem]:
     study, problems = config.attempt(path)
     if study is None:
         return problems
-    problems += [*_files(study), *_annotation(study)]
+    annotation, unread = _annotation(study)
+    problems += [*_files(study), *unread]
     read, wrong = _own_sheet(study)
     table = (
         collect(problems, lambda: _read_data(study, read)) if data and not _absent(study.data.files) else None
     )
     problems += _scale(study, table)
+    problems += shown.problems(study, table, annotation) if table is not None else []
     if study.samples.file is None and table is not None:
         read, wrong = sheet.attempt(study, beside(study, table))
     problems += wrong
@@ -87,12 +89,13 @@ def _files(study: Study) -> Iterator[Problem]:
                 )
 
 
-def _annotation(study: Study) -> list[Problem]:
+def _annotation(study: Study) -> tuple[pd.DataFrame | None, list[Problem]]:
+    """The table of `data.features`, if there is one that can be read, and what is wrong with it."""
     from mixflow.store.readers.table import read_table
 
     path, label = study.data.features, study.report.label
     if path is None or not path.is_file():
-        return []
+        return None, []
     problems: list[Problem] = []
     table = collect(problems, lambda: read_table(path))
     if table is not None and label not in table.frame.columns:
@@ -107,7 +110,7 @@ def _annotation(study: Study) -> list[Problem]:
                 remedy=remedy,
             )
         )
-    return problems
+    return None if table is None else table.frame, problems
 
 
 def _read_data(study: Study, read: Sheet | None) -> RawTable:

@@ -253,6 +253,22 @@ def test_annotation_without_the_label(files):
     assert validate(files.edit("batch:", "report: {label: gene}\nbatch:").config) == []
 
 
+def test_features_and_label_of_the_report_are_those_of_the_data(files):
+    files.edit("batch:", "report:\n  features: [F1, f2, zz]\n  label: gene\nbatch:")
+    assert validate(files.config) == []
+    found = validate(files.config, data=True)
+    assert [(p.file, p.row, p.column, p.value) for p in found] == [
+        (str(files.config), 12, "report.features", "f2"),
+        (str(files.config), 12, "report.features", "zz"),
+        (str(files.config), 13, "report.label", "gene"),
+    ]
+    assert "did you mean `F2`?" in found[0].remedy and "there are: F1, F2" in found[1].remedy
+    assert "there are: name" in found[2].remedy
+    (files.folder / "features.tsv").write_text("feature\tgene\nF1\tA\nF2\tzz\nF3\tf2\n")
+    files.edit("  scale: log2", "  scale: log2\n  features: features.tsv")
+    assert only(files, data=True).value == "f2"  # the name of a feature that the data do not have
+
+
 def test_samples_without_partner(files):
     text = files.data.read_text().replace("S11,", "S12,")
     files.data.write_text(text)
