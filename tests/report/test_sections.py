@@ -50,7 +50,7 @@ def test_design_counts_samples_and_shows_the_empty_cells(parts: dict[str, Sectio
 
 
 def test_quality_counts_what_is_missing(parts: dict[str, Section], tree: xr.DataTree) -> None:
-    raw = tree["data"].to_dataset()["raw"].values
+    raw = tree["data"].to_dataset()["raw"].values[:, (View(tree).roles == "sample").to_numpy()]
     facts = parts["quality"].facts
     assert facts["missing"] == pytest.approx(np.isnan(raw).mean())
     assert facts["complete"] == np.isfinite(raw).all(axis=1).sum() and facts["n_qc"] == 6
@@ -155,13 +155,32 @@ def test_counts_without_missing_values_are_looked_at_for_zeros(tree: xr.DataTree
     changed["data"] = xr.DataTree(tree["data"].to_dataset().assign(raw=(("feature", "sample"), raw)))
     changed["data"].attrs |= {"scale": "count"}
     told, word = absence.absence(View(changed))
-    assert word == "zero" and told.sum() == (raw == 0).sum() > 0
+    fitted = View(changed).roles == "sample"
+    assert word == "zero" and told.sum() == (raw[:, fitted] == 0).sum() > 0
     picture = absence.missingness(View(changed))
     assert "zero" in picture.caption and "zero" in picture.data
     full = xr.DataTree.from_dict(
         {"data": tree["data"].to_dataset().assign(raw=(("feature", "sample"), raw + 1))}
     )
     assert absence.intensity(View(full)) is None
+
+
+def test_a_zero_intensity_is_missing_and_qc_samples_do_not_count(tree: xr.DataTree) -> None:
+    data = tree["data"].to_dataset()
+    fitted = (View(tree).roles == "sample").to_numpy()
+    raw = np.ones_like(data["raw"].values)
+    raw[0, np.flatnonzero(fitted)[:3]] = 0
+    raw[1, np.flatnonzero(fitted)[0]] = np.nan
+    raw[:, ~fitted] = np.nan
+    changed = data.assign(raw=(("feature", "sample"), raw))
+    sheet = tree["data/samples"].to_dataset(inherit=False)
+    view = View(xr.DataTree.from_dict({"data": changed, "data/samples": sheet}))
+    absent, word = absence.absence(view)
+    assert (word, absent.shape, absent.sum()) == ("missing", (len(raw), fitted.sum()), 4)
+    shares = absence.missingness(view).data.set_index("id")["missing"]
+    assert "QC_0" not in shares and shares["F0000"] == pytest.approx(3 / fitted.sum())
+    drawn = absence.intensity(view)
+    assert drawn is not None and drawn.data["missing"].iloc[0] == pytest.approx(3 / fitted.sum())
 
 
 def test_the_page_without_scripts_has_the_results(report: Path) -> None:

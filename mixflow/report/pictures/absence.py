@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from mixflow.preprocess.scales import SCALES
 from mixflow.report.pictures.base import DENSE, DOWN, Panel, Picture, group_style, light_grid, points
 from mixflow.report.pictures.quality import grouping, logged, raw_axis
 from mixflow.report.share import SMALLEST_CELL
@@ -16,19 +17,35 @@ from mixflow.report.view import View
 
 
 def absence(view: View) -> tuple[np.ndarray, str]:
-    """What is not there (feature x sample), and the word for it."""
-    missing = ~np.isfinite(view.raw)
-    if not missing.any() and str(view.data.attrs.get("scale")) in ("count", "proportion"):
-        return view.raw == 0, "zero"
+    """What is not there (feature x sample of role `sample`), and the word for it.
+
+    On a scale on which 0 says `not measured`, a zero is missing here as it is in the values fitted.
+    """
+    raw, scale = _of_samples(view), str(view.data.attrs.get("scale"))
+    missing = ~np.isfinite(raw)
+    if scale in SCALES and SCALES[scale].zero_is_missing:
+        missing |= raw == 0
+    if not missing.any() and scale in ("count", "proportion"):
+        return raw == 0, "zero"
     return missing, "missing"
+
+
+def _is_sample(view: View) -> np.ndarray:
+    """Which columns are of role `sample`: QC samples and blanks say nothing of what a group lacks."""
+    return (view.roles == "sample").to_numpy()
+
+
+def _of_samples(view: View) -> np.ndarray:
+    return view.raw[:, _is_sample(view)]
 
 
 def missingness(view: View) -> Picture:
     """Absent share by sample (or by group in a copy to share) and by feature."""
     absent, word = absence(view)
-    by_sample = pd.Series(absent.mean(axis=0), index=view.samples.index)
+    by_sample = pd.Series(absent.mean(axis=0), index=view.samples.index[_is_sample(view)])
     by_feature = absent.mean(axis=1)
     factor, groups = grouping(view)
+    groups = groups[by_sample.index].cat.remove_unused_categories()
     data = pd.DataFrame({"id": view.features.index, word: by_feature, "what": "feature"})
     if not view.share:
         rows = pd.DataFrame({"id": by_sample.index, word: by_sample.to_numpy(), "what": "sample"})
@@ -91,7 +108,7 @@ def intensity(view: View) -> Picture | None:
     absent, word = absence(view)
     if not absent.any():
         return None
-    values = np.where(absent, np.nan, logged(view, view.raw))
+    values = np.where(absent, np.nan, logged(view, _of_samples(view)))
     share = absent.mean(axis=1)
     n = np.isfinite(values).sum(axis=1)
     mean = np.where(n > 0, np.nansum(values, axis=1) / np.maximum(n, 1), np.nan)
