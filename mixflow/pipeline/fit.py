@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixflow.pipeline import record, sheets
+from mixflow.pipeline import fitted, record, sheets
 from mixflow.store import fits, provenance, zarr_io
 from mixflow.study.config import Study
 from mixflow.study.plan import ModelPlan, fitted_frame, load_plan, shard_slice
@@ -55,7 +56,7 @@ def run(study: Study, model: str, shard: str, data: Path, batch: Path | None, ou
         feature_ids=task.feature_ids[part],
         progress=_progress(),
     )
-    group = fits.to_dataset(fit)
+    group = fits.to_dataset(fit, **{fitted.ATTR: json.dumps(fitted.settings(study, task))})
     steps = record.group(study, f"fit {model} {shard}", clock, [data], task.steps)
     zarr_io.write(xr.DataTree.from_dict({f"fits/{model}": group, "provenance": steps}), out)
     return f"{model}: {int(fit.fitted.sum())} of {len(fit.status)} features fitted (shard {shard})"

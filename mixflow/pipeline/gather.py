@@ -16,7 +16,7 @@ from mixflow.inference import contrasts as contrasts_module
 from mixflow.inference import tests as tests_module
 from mixflow.inference.contrasts import Contrast
 from mixflow.model.fit import Fit
-from mixflow.pipeline import facts, record, shards
+from mixflow.pipeline import facts, fitted, record, shards
 from mixflow.pipeline.fit import Task, load_task
 from mixflow.store import fits, provenance, zarr_io
 from mixflow.study.columns import terms_of
@@ -31,7 +31,7 @@ def run(
     """Check that the shards ``parts`` are complete, test the contrasts of ``model``, write ``out``."""
     clock = provenance.Clock()
     task = load_task(study, model, data, batch)
-    group, trees = shards.join(model, parts, task.feature_ids)
+    group, trees = shards.join(model, parts, task.feature_ids, fitted.settings(study, task))
     group = group.assign_attrs(**facts.attributes(study, task))
     tests = tested(study, task, group)
     before = [step for tree in trees for step in provenance.steps(tree)]

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from mixflow.errors import MixflowError, Problem
+from mixflow.pipeline import fitted
 from mixflow.status import Status
 from mixflow.store import fits, zarr_io
 
 REMEDY = "delete the shard and run again: mixflow run (or snakemake --forcerun fit)"
 
 
-def join(model: str, shards: Sequence[Path], feature_ids: np.ndarray) -> tuple[xr.Dataset, list[xr.DataTree]]:
+def join(
+    model: str, shards: Sequence[Path], feature_ids: np.ndarray, settings: dict[str, Any]
+) -> tuple[xr.Dataset, list[xr.DataTree]]:
     """The group `fits/<model>` of all features, in the order of ``feature_ids``, and the shards as trees.
 
-    Raises MixflowError where a shard lacks the model, or the shards do not hold each feature exactly once.
+    Raises MixflowError where a shard lacks the model or was fitted with other than ``settings``
+    (`mixflow.pipeline.fitted`), or the shards do not hold each feature exactly once.
     """
     trees = [zarr_io.load(path) for path in shards]
     absent = [p for p, tree in zip(shards, trees, strict=True) if f"/fits/{model}" not in tree.groups]
@@ -26,6 +31,7 @@ def join(model: str, shards: Sequence[Path], feature_ids: np.ndarray) -> tuple[x
         message = f"no fits of {model} in this shard"
         raise MixflowError(Problem(message, file=str(path), remedy=REMEDY) for path in absent)
     parts = [zarr_io.group(tree, f"fits/{model}") for tree in trees]
+    parts = fitted.require(settings, model, parts, shards)
     check_complete(parts, shards, feature_ids)
     return fits.join(parts), trees
 

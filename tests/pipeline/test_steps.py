@@ -209,6 +209,48 @@ def test_new_contrasts_need_no_refit(folder: Path) -> None:
     assert PATHS.shard("mixed", 1, 2).stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ({"formula": "~ age + group + (1 | site)"}, "formula was '~ group + age"),
+        ({"reml": False}, "reml was True, now False"),
+        ({"exclude": {"site": "site 5"}}, "exclude was {}, now {'site': ['site 5']}; other samples"),
+    ],
+)
+def test_fits_of_an_earlier_config_are_not_tested(folder: Path, model: dict, told: str) -> None:
+    models = {**tiny.CONFIG["models"], "mixed": {**tiny.CONFIG["models"]["mixed"], **model}}
+    study = config.load(tiny.write(folder, shards=2, models=models))
+    before = PATHS.store.stat().st_mtime_ns
+    with pytest.raises(MixflowError) as caught:
+        local.test(study, ["mixed"], lambda _: None)
+    problems = caught.value.problems
+    assert [problem.file for problem in problems] == [str(PATHS.shard("mixed", i, 2)) for i in (1, 2)]
+    assert told in problems[0].message and "mixflow fit --model mixed" in (problems[0].remedy or "")
+    assert PATHS.store.stat().st_mtime_ns == before
+    local.fit(study, ["mixed"], lambda _: None)
+    local.test(study, ["mixed"], lambda _: None)
+
+
+def test_fits_of_other_values_or_of_an_unknown_origin_are_not_tested(folder: Path) -> None:
+    study = config.load("config.yaml")
+    sheet = pd.read_csv("samples.tsv", sep="\t")
+    sheet["age"] += 1
+    sheet.to_csv("samples.tsv", sep="\t", index=False)
+    table = pd.read_csv("table.tsv", sep="\t", index_col=0) + 1
+    table.to_csv("table.tsv", sep="\t")
+    ingest.run(study, PATHS.raw)
+    preprocess.run(study, PATHS.raw, PATHS.data)
+    with pytest.raises(MixflowError, match="other columns of the sample sheet; other values"):
+        local.test(study, ["mixed"], lambda _: None)
+    shards = [PATHS.shard("plain", i, 2) for i in (1, 2)]
+    for path in shards:
+        tree = zarr_io.load(path)
+        del tree["fits/plain"].attrs["fitted_with"]
+        zarr_io.write(tree, path)
+    with pytest.raises(MixflowError, match="an earlier mixflow wrote it"):
+        local.test(study, ["plain"], lambda _: None)
+
+
 def test_results_are_the_same_bytes_whatever_the_shards(folder: Path, done: Path) -> None:
     study = config.load(tiny.write(folder, shards=1))
     local.fit(study, [], lambda _: None)

@@ -1,0 +1,93 @@
+"""What the fits of a model stand on: written into each shard, asked again before its fits are tested."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixflow.design import build
+from mixflow.errors import MixflowError, Problem
+from mixflow.study.columns import terms_of
+from mixflow.study.config import Study
+
+if TYPE_CHECKING:
+    from mixflow.pipeline.fit import Task
+
+ATTR = "fitted_with"
+"""Attribute of the group `fits/<model>` of a shard: `settings` as JSON."""
+
+
+def settings(study: Study, task: Task) -> dict[str, Any]:
+    """What decides the numbers of a fit, by the words that tell a difference; long parts as digests."""
+    plan, terms = task.plan, terms_of(study, task.plan)
+    used = task.frame[sorted(terms.variables & set(task.frame.columns))]
+    return {
+        "formula": plan.formula,
+        "reml": plan.reml,
+        "include": {name: list(levels) for name, levels in plan.include.items()},
+        "exclude": {name: list(levels) for name, levels in plan.exclude.items()},
+        "fit_on": study.batch.fit_on,
+        "coefficients": list(build(terms, task.frame).coef_names),
+        "samples": _digest(json.dumps([str(i) for i in task.frame.index]).encode()),
+        "columns of the sample sheet": _digest(_as_text(used).encode()),
+        "values": _digest(np.ascontiguousarray(task.values).tobytes()),
+    }
+
+
+def require(
+    wanted: dict[str, Any], model: str, parts: Sequence[xr.Dataset], shards: Sequence[Path]
+) -> list[xr.Dataset]:
+    """``parts`` without the attribute; MixflowError names each shard whose fits stand on other settings."""
+    remedy = f"fit again: mixflow fit --model {model}; or everything that changed: mixflow run"
+    found = [json.loads(part.attrs.get(ATTR, "{}")) for part in parts]
+    wrong = [
+        Problem(
+            f"this shard was not fitted as the config now asks: {_difference(was, wanted)}",
+            file=str(path),
+            remedy=remedy,
+        )
+        for was, path in zip(found, shards, strict=True)
+        if was != wanted
+    ]
+    if wrong:
+        raise MixflowError(wrong)
+    return [_without(part) for part in parts]
+
+
+def _difference(was: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """What differs, settings with both values; digests say nothing to a reader."""
+    if not was:
+        return "it does not say with which settings (an earlier mixflow wrote it)"
+    names = [name for name in wanted if was.get(name) != wanted[name]]
+    told = ("samples", "columns of the sample sheet", "values")
+    return "; ".join(
+        f"other {name}" if name in told else f"{name} was {was.get(name)!r}, now {wanted[name]!r}"
+        for name in names
+    )
+
+
+def _without(part: xr.Dataset) -> xr.Dataset:
+    plain = part.copy()
+    plain.attrs.pop(ATTR)
+    return plain
+
+
+def _as_text(frame: pd.DataFrame) -> str:
+    """Values of the columns and, since their order decides the coding, the levels of factors."""
+    levels = {
+        str(name): [str(level) for level in frame[name].cat.categories]
+        for name in frame
+        if isinstance(frame[name].dtype, pd.CategoricalDtype)
+    }
+    return json.dumps(levels) + frame.to_csv()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
