@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from mixflow import resources
@@ -150,17 +151,39 @@ def _identity(pid: int) -> dict:
 
 
 def _processes_in(folder: Path) -> list[tuple[int, bool]]:
-    """Processes of Snakemake that work in ``folder``, however started: pid, and whether it is only a job."""
+    """Processes of Snakemake that work in ``folder``, however started: pid, and whether it is only a job.
+
+    Not this process and those that started it.
+    """
     import psutil
 
     here = str(folder.resolve())
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
-        words = " ".join(process.info["cmdline"] or [])
-        if "snakemake" in words and process.info["cwd"] == here:
-            is_job = ".snakemake/scripts" in words or "--mode subprocess" in words
+        words = process.info["cmdline"] or []
+        is_job = _is_job(words)
+        if (
+            process.info["cwd"] == here
+            and process.info["pid"] not in own
+            and (is_job or _is_snakemake(words))
+        ):
             found.append((process.info["pid"], is_job))
     return found
+
+
+def _is_job(words: Sequence[str]) -> bool:
+    """Whether a command line is that of one job: a rule's script, or Snakemake started for it."""
+    script = len(words) > 1 and any(".snakemake/scripts/" in word for word in words[1:])
+    return (script and "python" in Path(words[0]).name) or (
+        _is_snakemake(words) and "--mode subprocess" in " ".join(words)
+    )
+
+
+def _is_snakemake(words: Sequence[str]) -> bool:
+    """Whether a command line starts Snakemake: `snakemake`, `python snakemake` or `python -m snakemake`."""
+    named = any(Path(word).name == "snakemake" for word in words[:2])
+    return named or ("-m", "snakemake") in pairwise(words)
 
 
 def _locked(folder: Path, why: str) -> Problem:

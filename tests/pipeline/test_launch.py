@@ -97,7 +97,8 @@ def test_the_lock_of_a_living_run_stays() -> None:
 
 def test_a_snakemake_of_another_start_is_seen_and_its_jobs_are_waited_for() -> None:
     code = "import time; time.sleep(30)"
-    other = subprocess.Popen([sys.executable, "-c", code, "snakemake"])
+    Path("snakemake").write_text(code)
+    other = subprocess.Popen([sys.executable, "snakemake", "--cores", "1"])
     try:
         lock(dead())
         with pytest.raises(MixflowError, match=f"process {other.pid}"):
@@ -105,9 +106,53 @@ def test_a_snakemake_of_another_start_is_seen_and_its_jobs_are_waited_for() -> N
     finally:
         other.kill()
         other.wait()
-    job = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(2)", ".snakemake/scripts/x.py"])
+    script = Path(".snakemake/scripts/x.py")
+    script.parent.mkdir()
+    script.write_text("import time; time.sleep(2)")
+    job = subprocess.Popen([sys.executable, str(script)])
     assert launch.release_stale_lock(Path.cwd(), ["true"]) is True
     assert job.poll() is not None or job.wait(timeout=1) == 0
+
+
+def test_what_only_has_the_word_in_its_command_line_is_no_run(tmp_path: Path) -> None:
+    lock(dead())
+    (tmp_path / "x.snakemake.log").touch()
+    link = tmp_path / "envs" / "snakemake" / "bin" / "python"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(sys.executable)
+    others = [
+        subprocess.Popen(["tail", "-f", "x.snakemake.log"]),
+        subprocess.Popen([str(link), "-c", "import time; time.sleep(30)"]),
+    ]
+    try:
+        assert launch.release_stale_lock(Path.cwd(), ["true"]) is True
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def test_this_process_and_its_parents_are_no_other_run(monkeypatch) -> None:
+    monkeypatch.setattr(launch, "_is_snakemake", lambda words: True)
+    assert launch._processes_in(Path.cwd()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "is_run", "is_job"),
+    [
+        ("python -m snakemake --cores 2", True, False),
+        ("/opt/bin/python3.12 -I -m snakemake", True, False),
+        ("/opt/bin/python3.12 /opt/bin/snakemake -c 2", True, False),
+        ("snakemake -n", True, False),
+        ("python -m snakemake --mode subprocess", True, True),
+        ("/opt/bin/python3.12 /study/.snakemake/scripts/tmpx.fit.py", False, True),
+        ("tail -f .snakemake/log/x.snakemake.log", False, False),
+        ("vim .snakemake/scripts/x.py", False, False),
+        ("/envs/snakemake/bin/python /envs/snakemake/bin/mixflow run", False, False),
+    ],
+)
+def test_a_run_and_a_job_are_known_by_their_words(line: str, is_run: bool, is_job: bool) -> None:
+    assert (launch._is_snakemake(line.split()), launch._is_job(line.split())) == (is_run, is_job)
 
 
 def test_asking_to_unlock_is_never_in_the_way() -> None:
