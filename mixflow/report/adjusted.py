@@ -2,7 +2,7 @@
 
 The columns of the design are made from the names of the coefficients (`(Intercept)`, `age`, `AD[AD]`,
 products with `:`), which is all that the store says of them; a model with any other column (a spline, a
-function) has no drawn fit.
+function) has no drawn fit. Nor has one with an offset, which is no column and not in the store.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from mixflow.formula import parse
 from mixflow.report.model import ModelView
 from mixflow.report.view import View
 
@@ -48,10 +49,19 @@ def _part(part: str, sheet: pd.DataFrame) -> np.ndarray | None:
     return (sheet[name].astype(str) == found["level"]).to_numpy(float)
 
 
+def has_offset(model: ModelView) -> bool:
+    """Whether the formula adds an offset, which `beta` alone leaves out."""
+    return bool(parse(model.formula).offset)
+
+
 def weights(view: View, model: ModelView, factor: str, values: list) -> np.ndarray | None:
-    """For each value of ``factor`` the mean design row over the model's samples with ``factor`` set to it."""
+    """For each value of ``factor`` the mean design row over the model's samples with ``factor`` set to it.
+
+    None where the fit cannot be drawn from coefficients. ``values`` are levels that the samples hold: the row
+    of another level would be that of the reference.
+    """
     sheet = view.samples.loc[model.rows] if model.rows else view.samples
-    if factor not in sheet:
+    if factor not in sheet or has_offset(model):
         return None
     rows = [design(model.coefs, sheet.assign(**{factor: value})) for value in values]
     return (

@@ -15,6 +15,7 @@ from mixflow.report.view import View
 
 SMALLEST_GROUP = 5
 MOST_LEVELS = 30  # of a grouping factor that serves as an axis
+NO_FIT = "The model has an offset, which differs between samples, so its means are not drawn."
 LINE_AT_MOST = 12  # a unit with more samples than this is a site, not a pair
 
 
@@ -34,6 +35,7 @@ class Axis:
     unit_column: str
     units: np.ndarray
     share: bool
+    note: str = ""  # why no fit is drawn, where a reader would miss it
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,14 @@ def factors(view: View, model: ModelView) -> list[str]:
 
 
 def axis(view: View, model: ModelView, factor: str) -> Axis:
-    """The axis for a column of the sheet."""
+    """The axis for a column of the sheet; of a factor the levels that the model's samples hold."""
     ids = model.rows or [s for s in view.sample_ids if view.roles[s] == "sample"]
     column = view.columns[factor]
     values = view.factor_values(factor, ids)
     if column.is_factor:
+        values = values.cat.remove_unused_categories()
         x = np.where(values.cat.codes < 0, np.nan, values.cat.codes.to_numpy(float))
-        grid, levels = np.array([]), column.levels
+        grid, levels = np.array([]), tuple(values.cat.categories)
         rows = adjusted.weights(view, model, factor, list(levels)) if model.contrasts else None
     else:
         x, levels = values.to_numpy(float), ()
@@ -144,6 +147,7 @@ def axis(view: View, model: ModelView, factor: str) -> Axis:
         unit_column=unit,
         units=units,
         share=view.share,
+        note=NO_FIT if adjusted.has_offset(model) else "",
     )
 
 
@@ -162,9 +166,16 @@ def unit_column(view: View, model: ModelView, factor: str, ids: list[str]) -> st
     return ""
 
 
+def fitted_values(view: View, model: ModelView, feature_id: str) -> np.ndarray:
+    """A feature's values (sample,) as the model read them: harmonised ones where those were fitted."""
+    if model.attr("fit_on", "raw") != "harmonised" or view.batch is None:
+        return view.value[view.feature_row[feature_id]]
+    return view.batch["harmonised"].sel(feature=feature_id, sample=view.sample_ids).values
+
+
 def feature(view: View, model: ModelView, on: Axis, feature_id: str) -> FeatureView:
     """One feature's values and fit on an axis."""
-    values = view.value[view.feature_row[feature_id], [view.sample_column[s] for s in on.sample_ids]]
+    values = fitted_values(view, model, feature_id)[[view.sample_column[s] for s in on.sample_ids]]
     counts = [(on.x == k) & np.isfinite(values) for k in range(len(on.levels))]
     smallest = SMALLEST_GROUP if view.share else 1
     group_means = np.array([values[c].mean() if c.sum() >= smallest else np.nan for c in counts])

@@ -156,7 +156,7 @@ def _axes(pack: Pack, view: View, named: list[str]) -> list[dict[str, Any]]:
 def _axis_facts(axis: onefeature.Axis, at: int, view: View) -> dict[str, Any]:
     facts = {"factor": axis.factor, "levels": axis.levels, "grid": [float(f"{g:.5g}") for g in axis.grid]}
     column = view.columns[axis.factor]
-    facts |= {"label": column.label, "unit": column.unit}
+    facts |= {"label": column.label, "unit": column.unit, "note": axis.note}
     if view.share:
         return facts
     levels = list(axis.colour_levels)

@@ -118,6 +118,7 @@ mixflow.one = {
     const e = mixflow.element;
     const items = n ? axis.colours.map((c, i) => e("li", {}, e("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, e("path", { d: mixflow.marker(mixflow.shapes[i % 6], 6, 6, 4), fill: mixflow.onPage(i) })), `${c}`)) : [e("li", {}, "diamond: observed mean")];
     if (fitted) items.push(e("li", {}, "black: mean of the model and 95 % limits, at the average of all else"));
+    if (axis.note) items.push(e("li", {}, axis.note));
     if (axis.paired && n) items.push(e("li", {}, `lines: samples of one ${axis.paired}`));
     return e("ul", { class: "legend" }, ...items);
   },

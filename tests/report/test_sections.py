@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -97,6 +98,44 @@ def test_model_means_are_the_contrast_apart(view: View) -> None:
     assert one.fit["mean"][2] - one.fit["mean"][0] == pytest.approx(row["estimate"])
     seen = view.factor_values("dose", model.rows) == "low"
     assert one.group_means[1] == pytest.approx(np.nanmean(one.values[seen.to_numpy()]))
+
+
+def changed_fit(tree: xr.DataTree, **attrs: str) -> View:
+    """The study with other attrs of the headline's fit."""
+    changed = tree.copy()
+    changed["fits/mixed"] = xr.DataTree(tree["fits/mixed"].to_dataset().assign_attrs(attrs))
+    return View(changed)
+
+
+def test_no_mean_is_drawn_for_a_level_that_the_model_did_not_read(tree: xr.DataTree, view: View) -> None:
+    text = view.factor_values("dose", view.headline.rows)
+    kept = changed_fit(tree, rows=json.dumps(list(text.index[text != "low"])))
+    on = onefeature.axis(kept, kept.headline, "dose")
+    assert on.levels == ("control", "high") and set(on.x) == {0.0, 1.0}
+    one = onefeature.feature(kept, kept.headline, on, "F0000")
+    assert one.fit is not None and len(one.fit) == len(one.group_means) == 2
+    row = view.headline.results("high vs control").set_index("feature").loc["F0000"]
+    assert one.fit["mean"][1] - one.fit["mean"][0] == pytest.approx(row["estimate"])
+
+
+def test_points_are_the_harmonised_values_where_those_were_fitted(tree: xr.DataTree) -> None:
+    view = changed_fit(tree, fit_on="harmonised")
+    on = onefeature.axis(view, view.headline, "dose")
+    one = onefeature.feature(view, view.headline, on, "F0008")
+    stored = tree["batch"].to_dataset()["harmonised"].sel(feature="F0008").to_series()
+    np.testing.assert_array_equal(one.values, stored[on.sample_ids])
+    assert not np.allclose(stored[on.sample_ids], view.value[8, : len(on.sample_ids)], equal_nan=True)
+
+
+def test_an_offset_leaves_no_fit_to_draw_and_the_caption_says_so(tree: xr.DataTree, view: View) -> None:
+    view_offset = changed_fit(tree, formula=view.headline.formula + " + offset(log(age))")
+    for known, drawn in ((view, True), (view_offset, False)):
+        on = onefeature.axis(known, known.headline, "dose")
+        one = onefeature.feature(known, known.headline, on, "F0000")
+        picture = leaders([one], "high vs control", "high")
+        assert (one.fit is not None) is drawn and picture is not None
+        assert ("black: the model's means" in picture.caption) is drawn
+        assert ("The model has an offset" in picture.caption) is not drawn
 
 
 def test_units_are_joined_where_they_are_paired(view: View) -> None:

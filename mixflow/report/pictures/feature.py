@@ -17,8 +17,10 @@ def leaders(features: list[FeatureView], contrast: str, slug: str) -> Picture | 
     panels = tuple(_panel(feature) for feature in features)
     first = features[0]
     what = "Group means with 95 % limits" if first.values is None else "Values"
-    caption = f"{what} of features named in the config and of the leaders of {contrast}; "
-    caption += "black: the model's means with 95 % limits, at the average of all else."
+    caption = f"{what} of features named in the config and of the leaders of {contrast}"
+    if any(f.fit is not None for f in features):
+        caption += "; black: the model's means with 95 % limits, at the average of all else"
+    caption += ". " + first.axis.note if first.axis.note else "."
     if first.paired and first.values is not None:
         caption += " Lines join samples of the same " + first.paired + "."
     data = pd.concat([f.frame() for f in features], ignore_index=True)
