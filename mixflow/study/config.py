@@ -123,7 +123,13 @@ class _Finder:
 
     def __call__(self, name: str) -> Path:
         candidates = [folder / Path(name).expanduser() for folder in self.folders]
-        return next((path for path in candidates if path.exists()), candidates[0])
+        return _plain(next((path for path in candidates if path.exists()), candidates[0]))
+
+
+def _plain(path: Path) -> Path:
+    """`y2/../table.xlsx` as `table.xlsx`, unless y2 is a link that leads elsewhere."""
+    short = Path(os.path.normpath(path))
+    return short if short.resolve() == path.resolve() else path
 
 
 def _data(raw: dict[str, Any], find: _Finder) -> Data:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mixflow.study.sheet import Sheet
 
 NAMED = 20
-"""Unmatched ids that a message lists; all of them are in the problem's value."""
+"""Unmatched ids that a message lists; the problem's value holds the first few and a count."""
+SHORT = 5
+"""Ids in the value of a problem."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def _data_problem(ids: tuple[str, ...], sheet: Sheet, study: Study) -> list[Prob
         Problem(
             f"{len(ids)} sample(s) of the data are not in the sheet: {_listed(ids)}",
             file=file,
-            value=list(ids),
+            value=_first(ids),
             column=study.samples.id or "sample",
             remedy=f"add them to the sheet, rename them by samples.id_map{hint}, or set data.unmatched: drop",
         )
@@ -128,10 +130,14 @@ def _sheet_problem(ids: tuple[str, ...], names: list[str], sheet: Sheet, study: 
             file=sheet.file,
             row=lines(sheet, ids[:1])[0],
             column=study.samples.id or "sample",
-            value=list(ids),
+            value=_first(ids),
             remedy=f"remove them from the sheet, correct their ids{hint}, or set data.unmatched: drop",
         )
     ]
+
+
+def _first(ids: Sequence[str]) -> list[str]:
+    return [*ids[:SHORT], *([f"and {len(ids) - SHORT} more"] if len(ids) > SHORT else [])]
 
 
 def _listed(ids: Sequence[str], most: int = NAMED) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -159,7 +160,7 @@ def _from_file(study: Study) -> Raw:
         [],
     )
     _check_ids(ids, name, raw)
-    raw.text.index = pd.Index([str(value) for value in ids], name="sample")
+    raw.text.index = pd.Index([str(value).strip() for value in ids], name="sample")
     return raw
 
 
@@ -168,22 +169,26 @@ def _header(table) -> int:
 
 
 def _check_ids(ids: pd.Series, name: str, raw: Raw) -> None:
+    """Ids that are missing or stand twice, spaces around them left out of account: these are noted."""
     first: dict[str, int | None] = {}
     for position, value in enumerate(map(str, ids)):
-        row = raw.rows[position]
+        row, short = raw.rows[position], value.strip()
         place = {"file": raw.file, "row": row, "column": name}
-        if not value.strip():
+        if not short:
             raw.problems.append(
                 Problem("no sample id", **place, remedy="give each row an id, or remove the row")
             )
-        elif value != value.strip():
-            raw.problems.append(
-                Problem("spaces around the sample id", **place, value=value, remedy="remove the spaces")
-            )
-        elif value in first:
-            message = f"the sample id stands twice (first in row {first[value]})"
+        elif short in first:
+            message = f"the sample id stands twice (first in row {first[short]})"
+            message += "; spaces around ids do not count" if short != value else ""
             raw.problems.append(Problem(message, **place, value=value, remedy="keep one row for each sample"))
-        first.setdefault(value, row)
+        first.setdefault(short, row)
+    spaced = [i for i, value in enumerate(map(str, ids)) if value != value.strip()]
+    if spaced:
+        raw.notes.append(
+            f"Spaces around {len(spaced)} sample id(s) of {Path(raw.file or '').name} were removed "
+            f"(first: row {raw.rows[spaced[0]]}, {str(ids.iloc[spaced[0]])!r})."
+        )
 
 
 def _derive(study: Study, derived: Derived, raw: Raw) -> None:

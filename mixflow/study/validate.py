@@ -46,9 +46,13 @@ def validate(path: str | os.PathLike[str], data: bool = False) -> list[Problem]:
         problems += [p for model in study.models for p in _formula_alone(study, model)]
         return _unique(problems)
     problems += check_sheet(study, read, {problem.column for problem in wrong})
-    if table is not None:
+    if table is not None and _ids_are_sound(read):  # else each bad id would be told as unmatched too
         collect(problems, lambda: sheet.join(read, table.sample_ids, study))
     return _unique(problems)
+
+
+def _ids_are_sound(read: Sheet) -> bool:
+    return read.frame.index.is_unique and "" not in read.frame.index
 
 
 def _own_sheet(study: Study) -> tuple[Sheet | None, list[Problem]]:

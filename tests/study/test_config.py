@@ -147,6 +147,17 @@ def test_numbers_and_levels_in_contrasts(files):
     }
 
 
+def test_paths_are_told_without_detours(files):
+    (files.folder / "y2").mkdir()
+    files.edit("  files: data.csv", "  data_root: y2\n  files: ../data.csv")
+    assert load(files.config).data.files == (files.data,)
+    (files.folder / "far" / "deep").mkdir(parents=True)
+    (files.folder / "far" / "data.csv").write_text("x")
+    (files.folder / "y2").rmdir()
+    (files.folder / "y2").symlink_to(files.folder / "far" / "deep")
+    assert load(files.config).data.files[0].read_text() == "x"
+
+
 def test_paths_are_found_in_data_root_then_beside_the_config(files):
     (files.folder / "raw").mkdir()
     files.data.rename(files.folder / "raw" / "data.csv")

@@ -159,7 +159,8 @@ CELLS = {
     "capitals": (5, "site", "bonn", "bonn", "write them alike"),
     "id twice": (5, "sample", "S0", "S0", "one row for each sample"),
     "no id": (5, "sample", "", None, "an id"),
-    "space after the id": (5, "sample", "S3 ", "S3 ", "remove the spaces"),
+    "id twice but for a space": (5, "sample", "S0 ", "S0 ", "one row for each sample"),
+    "id of spaces": (5, "sample", "  ", None, "an id"),
 }
 
 
@@ -239,6 +240,13 @@ def test_everything_at_once(files):
     assert {(p.row, p.column) for p in refused(files)} == {(3, "arm"), (5, "age"), (7, "site"), (8, "sample")}
 
 
+def test_spaces_around_ids_are_removed_and_noted(files):
+    got = read(files.cell(5, "sample", "S3 ").cell(6, "sample", " S4"))
+    assert list(got.frame.index) == IDS and got.rows["S3"] == 5
+    (note,) = got.notes
+    assert "2 sample id(s) of sheet.tsv" in note and "row 5, 'S3 '" in note
+
+
 IDS = [f"S{i}" for i in range(12)]
 
 
@@ -260,6 +268,14 @@ def test_unmatched_samples_are_named(files):
     assert data.file == str(files.data) and data.value == ["X9", "X10"] and "X9, X10" in data.message
     assert (rows.file, rows.row, rows.value) == (str(files.sheet), 13, ["S11"])
     assert "id_map" in data.remedy and "unmatched: drop" in rows.remedy
+
+
+def test_many_unmatched_samples_are_told_shortly(files):
+    with pytest.raises(MixflowError) as caught:
+        joined(files, [f"X{i}" for i in range(30)])
+    data, rows = caught.value.problems
+    assert data.value == ["X0", "X1", "X2", "X3", "X4", "and 25 more"] and "30 sample(s)" in data.message
+    assert rows.value == [*IDS[:5], "and 7 more"]
 
 
 def test_unmatched_samples_are_dropped_if_asked(files):

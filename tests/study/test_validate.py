@@ -277,6 +277,12 @@ def test_samples_without_partner(files):
     assert [(p.file, p.value) for p in found] == [(str(files.data), ["S12"]), (str(files.sheet), ["S11"])]
 
 
+def test_no_join_while_ids_have_problems(files):
+    found = only(files.cell(5, "sample", "S0"), data=True)
+    assert (found.row, found.value) == (5, "S0") and "twice" in found.message
+    assert validate(files.cell(5, "sample", "S3 ").config, data=True) == []
+
+
 def test_scale_that_nobody_says(files):
     found = only(files.edit("  scale: log2\n", ""), data=True)
     assert (found.row, found.column) == (2, "data.scale") and "log2" in found.remedy
