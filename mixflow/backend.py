@@ -5,7 +5,9 @@ Import ``jnp`` and ``jax`` from here and nowhere else, so that no computation ca
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,21 @@ import jax.numpy as jnp
 from platformdirs import user_cache_dir
 
 jax.config.update("jax_enable_x64", True)
+
+
+def _processor() -> str:
+    """Short hash of what the processor can do: compiled kernels must not reach another kind of machine."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else [platform.processor()]
+    abilities = sorted(
+        {line for line in lines if line.startswith(("flags", "Features", "model name"))} or lines
+    )
+    return hashlib.sha256("\n".join([platform.machine(), *abilities]).encode()).hexdigest()[:12]
+
+
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    jax.config.update("jax_compilation_cache_dir", str(Path(user_cache_dir("mixflow")) / "jax"))
+    cache = Path(user_cache_dir("mixflow")) / "jax" / _processor()
+    jax.config.update("jax_compilation_cache_dir", str(cache))
 # Kernels here are small: keep those that took a fifth of a second to compile, whatever their size.
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

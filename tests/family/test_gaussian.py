@@ -39,5 +39,6 @@ def test_without_random_effects_the_marginal_is_the_sum_of_densities() -> None:
     y = 1 + 2 * frame["x"].to_numpy() + rng.normal(size=40)
     fit = fit_values(y[None, :], frame, "~ x", reml=False)
     mu = fit.beta[0, 0] + fit.beta[0, 1] * frame["x"].to_numpy()
-    total = float(Gaussian().log_density(jnp.asarray(y), jnp.asarray(mu), jnp.asarray(fit.sigma[0])).sum())
+    by_ml = fit.sigma[0] * np.sqrt(38 / 40)  # the fit reports the unbiased sigma, as R's lm
+    total = float(Gaussian().log_density(jnp.asarray(y), jnp.asarray(mu), jnp.asarray(by_ml)).sum())
     assert fit.loglik[0] == pytest.approx(total, rel=1e-12)
