@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from mixflow.design import build
 from mixflow.formula import Terms
 from mixflow.formula.words import words
 from mixflow.pipeline.fit import Task
-from mixflow.study.columns import fixed_columns, terms_of
+from mixflow.study.columns import terms_of
 from mixflow.study.config import Study
 from mixflow.study.plan import FEW_LEVELS, ModelPlan
 
@@ -19,13 +20,9 @@ def attributes(study: Study, task: Task) -> dict[str, Any]:
     """Attributes of the group `fits/<model>` (docs/ARCHITECTURE.md)."""
     plan, terms = task.plan, terms_of(study, task.plan)
     used = task.frame.dropna(subset=[name for name in task.frame if name in terms.variables])
-    fixed = fixed_columns(terms)
     labels = {name: column.label for name, column in task.sheet.columns.items()}
-    references = {
-        name: str(used[name].cat.categories[0])
-        for name in used.columns
-        if name in fixed and isinstance(used[name].dtype, pd.CategoricalDtype)
-    }
+    design = build(terms, task.frame)
+    references = {v.name: v.levels[0] for v in design.variables if v.kind == "factor"}
     return {
         "words": words(terms, labels),
         "title": plan.title,

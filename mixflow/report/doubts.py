@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from mixflow.formula.known import quoted
+from mixflow.report.methods import plural
 from mixflow.report.model import ModelView
 from mixflow.report.share import SMALLEST_CELL
-from mixflow.report.story import comparison
+from mixflow.report.story import comparison, unmodelled
 from mixflow.report.view import View
-from mixflow.status import Status
+from mixflow.status import FITTED, MEANING, Status
+from mixflow.study.plan import FEW_LEVELS
 
 FAR = 1.5  # standard deviations within groups at which a level's mean of a number is called different
 STRONG = 0.3  # association (Cramer's V, eta, |r|) that is worth a sentence
@@ -29,8 +33,9 @@ class Doubt:
 def doubts(view: View) -> list[Doubt]:
     """All doubts about the headline result, the gravest first."""
     model = view.headline
-    found = [*_harmonised(view), *_confounded(view, model), *_few_levels(view, model), *_singular(model)]
-    found += [*_not_fitted(model), *_disagree(view)]
+    found = [*_harmonised(view), *_not_modelled(view), *_confounded(view, model), *_few_levels(view, model)]
+    found += [*_few_observed_levels(view, model), *_singular(model), *_not_fitted(model)]
+    found += [*_opposite(view), *_disagree(view)]
     return sorted(found, key=lambda d: not d.serious)
 
 
@@ -40,6 +45,8 @@ def _beside(view: View, model: ModelView) -> str:
     counts = [(c, n) for c, n in zip(row.counts, (c.name for c in view.headline.contrasts), strict=True) if c]
     if len(counts) == 1:
         return f"{counts[0][0].hits} features, {counts[0][0].shared} of them shared with the headline"
+    if not counts:
+        return "no contrast in common with the headline"
     if len(counts) > 3:
         hits, shared = sum(c.hits for c, _ in counts), sum(c.shared for c, _ in counts)
         return f"{hits:,} hits over {len(counts)} contrasts, {shared:,} of them shared with the headline"
@@ -55,6 +62,20 @@ def _few_levels(view: View, model: ModelView) -> list[Doubt]:
         for companion in companions:
             text += f" Beside it, {companion.title}: {_beside(view, companion)}."
         found.append(Doubt(f"Only {n} levels of {group}", text))
+    return found
+
+
+def _few_observed_levels(view: View, model: ModelView) -> list[Doubt]:
+    """Groups with levels enough in the sheet, of which some features were observed in few."""
+    told = {entry["group"] for entry in model.attr("few_levels", [])}
+    fitted = np.isin(model.status, [int(s) for s in FITTED])
+    found = []
+    for group in [g for g in model.groups if g not in told]:
+        place = [str(g) for g in model.fit["group"].values].index(group)
+        n = int((model.fit["n_levels"].values[fitted, place] < FEW_LEVELS).sum())
+        title = f"{n:,} of {fitted.sum():,} features have fewer than {FEW_LEVELS} observed levels of "
+        text = "Their values are missing in the other levels, so this variance is poorly known there."
+        found += [Doubt(title + view.label(group), text)] if n else []
     return found
 
 
@@ -74,14 +95,15 @@ def _confounded_by(view: View, model: ModelView, factor: str, sheet: pd.DataFram
         told = _one_sided(view, model, sheet, inside) + _far_numbers(view, model, sheet, inside, groups)
         if told and not (view.share and n < SMALLEST_CELL):
             text = f"{level} has {n} samples: {', '.join(told)}."
-            found.append((str(level), text + _without(view, inside)))
+            found.append((str(level), text, _without(view, inside)))
     if not found:
         return []
-    names = [name for name, _ in found]
+    names = [name for name, _, _ in found]
     who = f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} are"
-    text = " ".join(text for _, text in found) + " What is due to them is hard to tell from that."
+    text = " ".join(text + without for _, text, without in found)
+    text += " What is due to them is hard to tell from that."
     if len(names) == 1:
-        text = found[0][1].replace(".", f". What is due to {names[0]} is hard to tell from that.", 1)
+        text = f"{found[0][1]} What is due to {names[0]} is hard to tell from that.{found[0][2]}"
     return [Doubt(f"{who} unlike the other levels of {view.label(factor)}", text, True)]
 
 
@@ -116,13 +138,16 @@ def _far_numbers(
         )  # of the other levels, one odd one aside
         if spread > 0 and abs(here - usual) > FAR * spread:
             unit = f" {column.unit}" if column.unit else ""
-            found.append(f"{column.label} {_away(here, there, unit)} (mean {here:.0f} against {there:.0f})")
+            found.append(f"{column.label} {_away(here, there, unit)}")
     return found
 
 
 def _away(here: float, there: float, unit: str) -> str:
-    """'30 years lower'."""
-    return f"{abs(here - there):.0f}{unit} {'lower' if here < there else 'higher'}"
+    """'30 years lower (mean 36 against 66)', with decimals enough for two digits of the difference."""
+    gap = abs(here - there)
+    digits = max(0, 1 - math.floor(math.log10(gap))) if gap else 2
+    away = f"{gap:.{digits}f}{unit} {'lower' if here < there else 'higher'}"
+    return f"{away} (mean {here:.{digits}f} against {there:.{digits}f})"
 
 
 def _without(view: View, inside: pd.Series) -> str:
@@ -138,9 +163,7 @@ def _singular(model: ModelView) -> list[Doubt]:
     n, total = model.status_counts().get(Status.SINGULAR, 0), len(model.feature_ids)
     if not n:
         return []
-    text = "A variance was estimated as zero there. The estimates are valid; "
-    text += "that variance adds nothing to the degrees of freedom."
-    return [Doubt(f"{n} of {total} fits are singular", text)]
+    return [Doubt(f"{n} of {total} fits are singular", MEANING[Status.SINGULAR].sentence)]
 
 
 def _not_fitted(model: ModelView) -> list[Doubt]:
@@ -153,11 +176,40 @@ def _harmonised(view: View) -> list[Doubt]:
     if view.batch is None or str(view.batch.attrs.get("fit_on", "raw")) != "harmonised":
         return []
     text = (
-        "Batch effects were removed before the fit, which makes p-values too small: on data without any "
-        "effect, 11.4 % of tests fell below 5 %. Fit the raw values with the batch in the model for a result "
-        "to rely on."
+        "Batch effects were removed before the fit, and the model does not know what that cost: p-values "
+        "tend to be too small. In a simulation with 3 unbalanced batches and ComBat, on data without any "
+        "effect, the model without the batch rejected 10.7 % at the 5 % level, with the batch 6.2 % "
+        "(docs/why-fit-raw.md). Fit the raw values with the batch in the model for a result to rely on."
     )
     return [Doubt("Fitted to batch-corrected values", text, True)]
+
+
+def _not_modelled(view: View) -> list[Doubt]:
+    absent = unmodelled(view)
+    if not absent:
+        return []
+    verb = "is" if len(absent) == 1 else "are"
+    text = (
+        "Examined as a batch, but not in the headline's formula: what differs between its levels counts as "
+    )
+    text += "noise, or as an effect where they overlap with what is compared. Add to the formula "
+    text += " and ".join(f"+ {name} or + (1 | {name})" for name in map(quoted, absent)) + "."
+    return [Doubt(f"{' and '.join(map(view.label, absent))} {verb} not in the model", text, True)]
+
+
+def _opposite(view: View) -> list[Doubt]:
+    """Features that are hits in two models, higher in one and lower in the other."""
+    found = []
+    for row in comparison(view)[1:]:
+        for count, contrast in zip(row.counts, view.headline.contrasts, strict=True):
+            if count is not None and count.opposite:
+                text = (
+                    f"{plural(count.opposite, 'feature')} below the threshold in both models, but higher in "
+                )
+                text += "one and lower in the other."
+                title = f"“{row.model.title}” finds the opposite direction in {contrast.name}"
+                found.append(Doubt(title, text, True))
+    return found
 
 
 def _disagree(view: View) -> list[Doubt]:
@@ -168,9 +220,9 @@ def _disagree(view: View) -> list[Doubt]:
         for base, other, contrast in zip(rows[0].counts, row.counts, view.headline.contrasts, strict=True):
             if base is None or other is None:
                 continue
-            union = base.hits + other.hits - other.shared
+            union = base.hits + other.hits - other.shared - other.opposite
             if union >= 4 and other.shared < union / 2:
                 text = f"{base.hits} features in the headline, {other.hits} here, "
-                text += f"{other.shared} in both."
+                text += f"{other.shared} in both with the same direction."
                 found.append(Doubt(f"“{row.model.title}” disagrees on {contrast.name}", text, True))
     return found

@@ -6,6 +6,7 @@ import numpy as np
 import yaml
 
 from mixflow import resources
+from mixflow.report.story import unmodelled
 from mixflow.report.view import View
 
 TRANSFORMS = {
@@ -67,27 +68,44 @@ def _data(view: View, cite: _Cited) -> list[str]:
     filtered = (
         f" Filters set {plural(n - kept, 'feature')} aside; {kept:,} were analysed." if kept < n else ""
     )
-    missing = 1 - np.isfinite(view.raw).mean()
+    missing = 1 - np.isfinite(_fitted_values(view)).mean()
     return [
         text + filtered,
-        f"Missing values ({missing:.1%}) were not imputed; each feature was fitted to its observed values.",
+        f"Missing values ({missing:.1%} in the features and samples analysed) were not imputed; "
+        "each feature was fitted to its observed values.",
     ]
+
+
+def _fitted_values(view: View) -> np.ndarray:
+    """What the headline model reads: the kept features in its samples (feature x sample)."""
+    rows = view.headline.rows or list(view.roles.index[view.roles == "sample"])
+    return view.value[view.kept][:, [view.sample_column[row] for row in rows]]
 
 
 def _batch(view: View, cite: _Cited) -> list[str]:
     if view.batch is None or not view.batch_factors:
         return []
     method, fit_on = str(view.batch.attrs.get("method", "none")), str(view.batch.attrs.get("fit_on", "raw"))
+    absent = unmodelled(view)
+    inside = [factor for factor in view.batch_factors if factor not in absent]
     names = " and ".join(view.batch_factors)
     how = {"combat": f"ComBat {cite('combat')}" if method == "combat" else "", "mixed": "a mixed model"}.get(
         method, ""
     )
     if fit_on == "harmonised":
-        return [
+        text = (
             f"Values were harmonised for {names} by {how} before the fit; p-values are then anticonservative."
-        ]
-    told = f", values harmonised by {how} served pictures only" if how else ""
-    return [f"Batch effects ({names}) were part of the model{told}."]
+        )
+        return [text, *_modelled(inside, absent)]
+    told = [f"Values harmonised by {how} served pictures only."] if how else []
+    return [*_modelled(inside, absent), *told]
+
+
+def _modelled(inside: list[str], absent: list[str]) -> list[str]:
+    """Which batch factors the model has, and which it lacks."""
+    told = [f"Batch effects ({' and '.join(inside)}) were part of the model."] if inside else []
+    verb = "was" if len(absent) == 1 else "were"
+    return told + ([f"{' and '.join(absent)} {verb} examined but not modelled."] if absent else [])
 
 
 def _model(view: View, cite: _Cited) -> list[str]:
@@ -118,7 +136,7 @@ def _tests(view: View, cite: _Cited) -> list[str]:
     text = (
         f"Contrasts ({'; '.join(c.name for c in model.contrasts)}) were tested by Wald t tests with {df}; "
         f"the false discovery rate was controlled {scope} by the Benjamini-Hochberg procedure {cite('bh')} "
-        f"at {model.alpha:.0%}."
+        f"at {100 * model.alpha:.3g}%."
     )
     only = (
         f" Features observed in one group only were tested by Fisher's exact test {cite('fisher')}."

@@ -7,17 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mixflow.formula import parse
 from mixflow.report.model import Contrast, ModelView
 from mixflow.report.view import View
 
 
 @dataclass(frozen=True)
 class Count:
-    """Hits of a contrast in one model, and how many of them the headline model also has."""
+    """Hits of a contrast in one model, and how many of them the headline model also has.
+
+    `shared` are those of the same direction, `opposite` those that are higher in one and lower in the other.
+    """
 
     hits: int
     shared: int
     tested: int
+    opposite: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,19 +93,54 @@ def contrast_rows(model: ModelView) -> list[ContrastRow]:
 def comparison(view: View) -> list[ModelRow]:
     """Every model, the headline first, with its hits in the headline's contrasts."""
     headline = view.headline
-    found = {c.name: headline.hits(c.name) for c in headline.contrasts}
     return [
-        ModelRow(model, [_count(model, name, hits) for name, hits in found.items()], model is headline)
+        ModelRow(model, [_count(headline, model, c) for c in headline.contrasts], model is headline)
         for model in view.models
     ]
 
 
-def _count(model: ModelView, contrast: str, headline_hits: set[str]) -> Count | None:
-    if contrast not in {c.name for c in model.contrasts}:
+def _count(headline: ModelView, model: ModelView, contrast: Contrast) -> Count | None:
+    own = next((c for c in model.contrasts if c.name == contrast.name), None)
+    if own is None or not _same_question(headline, contrast, model, own):
         return None
-    hits = model.hits(contrast)
-    tested = int(np.isfinite(model.results(contrast)["p_value"]).sum())
-    return Count(len(hits), len(hits & headline_hits), tested)
+    first, second = _directions(headline, contrast.name), _directions(model, contrast.name)
+    both = [first[feature] == second[feature] for feature in first.keys() & second.keys()]
+    tested = int(np.isfinite(model.results(contrast.name)["p_value"]).sum())
+    return Count(len(second), sum(both), tested, len(both) - sum(both))
+
+
+def _directions(model: ModelView, contrast: str) -> dict[str, bool]:
+    """The hits of a contrast: whether each is higher."""
+    frame = model.results(contrast)
+    hits = frame[frame["hit"]]
+    return dict(zip(hits["feature"], hits["estimate"] > 0, strict=True))
+
+
+def _same_question(headline: ModelView, contrast: Contrast, model: ModelView, other: Contrast) -> bool:
+    """Whether two contrasts of one name compare the same: by their weights, else by what they say."""
+    weights = [_weights(m, contrast.name) for m in (headline, model)]
+    return weights[0] == weights[1] or _compared(contrast) == _compared(other)
+
+
+def _weights(model: ModelView, contrast: str) -> dict[str, float]:
+    """Weights other than zero, by the coefficient's name."""
+    assert model.tests is not None, f"model {model.name} has no tests"
+    row = model.tests["matrix"].sel(contrast=contrast)
+    weights = zip(row["coef"].values, np.round(row.values, 8), strict=True)
+    return {str(coef): float(weight) for coef, weight in weights if weight}
+
+
+def _compared(contrast: Contrast) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Factor, levels (or the number's step) and where `at:` fixes others; not what a model adjusts for."""
+    step, *rest = contrast.text.split(", ")
+    fixed = tuple(part for part in rest if part.startswith("at ") and not part.startswith("at mean "))
+    return contrast.factor, contrast.levels or (step,), fixed
+
+
+def unmodelled(view: View) -> list[str]:
+    """Batch factors that were examined, but that the headline's formula does not have."""
+    variables = parse(view.headline.formula).variables if view.batch_factors else frozenset()
+    return [factor for factor in view.batch_factors if factor not in variables]
 
 
 def leaders(model: ModelView, contrast: str, n: int = 8) -> pd.DataFrame:

@@ -6,14 +6,16 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from mixflow.errors import Problem
+from mixflow.errors import MixflowError, Problem
+from mixflow.formula.known import quoted
+from mixflow.study.columns import terms_of
 from mixflow.study.config import Column, ModelConfig, Study
 from mixflow.study.yamlfile import YamlFile, dotted
 
 
 def check(study: Study) -> list[Problem]:
     """Every problem between keys of the config."""
-    parts = (_columns, _derive, _role, _id_map, _harmonised, _models, _batch)
+    parts = (_columns, _derive, _role, _id_map, _harmonised, _harmonised_models, _models, _batch)
     return [problem for part in parts for problem in part(study)]
 
 
@@ -155,7 +157,7 @@ def _harmonised(study: Study) -> Iterator[Problem]:
     batch = study.batch
     if batch.fit_on == "harmonised" and not batch.accept_anticonservative:
         yield Problem(
-            "p-values from harmonised data are too small (11.4 % rejected at 5 % on null data)",
+            "p-values from harmonised data are too small (docs/why-fit-raw.md)",
             **study.place("batch", "fit_on"),
             value="harmonised",
             remedy="use `fit_on: raw` with the batch in the formula, or set `accept_anticonservative: true`",
@@ -167,6 +169,25 @@ def _harmonised(study: Study) -> Iterator[Problem]:
             value="harmonised",
             remedy="use `method: mixed` or `combat`, or `fit_on: raw`",
         )
+
+
+def _harmonised_models(study: Study) -> Iterator[Problem]:
+    """Once harmonised values are accepted, every model keeps the batch."""
+    if study.batch.fit_on != "harmonised" or not study.batch.accept_anticonservative:
+        return
+    for model in study.models:
+        try:
+            variables = terms_of(study, model).variables
+        except MixflowError:
+            continue  # validate says what is wrong with it
+        absent = [quoted(name) for name in study.batch.factors if name not in variables]
+        if absent:
+            yield Problem(
+                f"a fit of harmonised values keeps the batch in the model: {', '.join(absent)} is missing",
+                **study.place("models", model.name, "formula"),
+                value=model.formula,
+                remedy=" and ".join(f"add `+ {name}` or `+ (1 | {name})`" for name in absent),
+            )
 
 
 def _batch(study: Study) -> Iterator[Problem]:

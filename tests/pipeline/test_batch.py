@@ -101,7 +101,7 @@ def test_a_batch_that_is_the_condition_is_refused_by_name() -> None:
 
 def test_harmonised_values_are_fitted_only_where_the_config_says_so() -> None:
     settings = {"factors": "site", "method": "mixed", "fit_on": "harmonised", "accept_anticonservative": True}
-    group = run(batch=settings)
+    group = run(batch=settings, models={"mixed": tiny.CONFIG["models"]["mixed"]})
     study = config.load("config.yaml")
     task = fit.load_task(study, "mixed", PATHS.data, PATHS.batch)
     np.testing.assert_array_equal(task.values, group["harmonised"].values)

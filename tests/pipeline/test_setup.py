@@ -34,9 +34,8 @@ def test_a_study_becomes_paths_models_and_shards() -> None:
 
 
 def test_a_fit_of_harmonised_values_needs_the_batch_step() -> None:
-    flow = load(
-        batch={"factors": "site", "method": "mixed", "fit_on": "harmonised", "accept_anticonservative": True}
-    )
+    settings = {"factors": "site", "method": "mixed", "fit_on": "harmonised", "accept_anticonservative": True}
+    flow = load(batch=settings, models={"mixed": tiny.CONFIG["models"]["mixed"]})
     assert set(flow.fit_inputs()) == {"data", "batch"}
 
 

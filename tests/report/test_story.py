@@ -86,7 +86,10 @@ def test_harmonised_input_is_the_first_doubt(tree: xr.DataTree) -> None:
     changed = tree.copy()
     changed["batch"].attrs["fit_on"] = "harmonised"
     first = doubts(View(changed))[0]
-    assert first.title == "Fitted to batch-corrected values" and "11.4 %" in first.text
+    assert (
+        first.title == "Fitted to batch-corrected values" and "3 unbalanced batches and ComBat" in first.text
+    )
+    assert "10.7 %" in first.text and "docs/why-fit-raw.md" in first.text
 
 
 def test_a_calm_study_has_no_serious_doubt(tree: xr.DataTree) -> None:

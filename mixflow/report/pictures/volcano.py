@@ -15,14 +15,14 @@ LABELS = 14
 def volcano(results: pd.DataFrame, name: str, contrast: str, text: str, unit: str, alpha: float) -> Picture:
     """Estimate against -log10 p, hits coloured and shaped by direction, the leaders named."""
     shown = results[np.isfinite(results["log10_p"]) & np.isfinite(results["estimate"])]
-    hits = int(shown["hit"].sum())
+    hits, threshold = int(shown["hit"].sum()), f"{100 * alpha:.3g}%"
     alt = (
-        f"Volcano plot of {contrast}: {hits} of {len(shown)} tested features are below {alpha:.0%} FDR. "
+        f"Volcano plot of {contrast}: {hits} of {len(shown)} tested features are below {threshold} FDR. "
         + _leaders_in_words(shown)
     )
     panel = Panel(lambda ax: _draw(ax, shown, unit), alt, aspect=0.82)
     caption = (
-        f"Volcano plot for {text}. Triangles up and down: features below {alpha:.0%} false discovery rate "
+        f"Volcano plot for {text}. Triangles up and down: features below {threshold} false discovery rate "
         f"({hits:,} of {len(shown):,}), higher and lower."
     )
     columns = ["feature", "name", "estimate", "log10_p", "q_value", "hit"]
