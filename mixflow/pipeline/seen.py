@@ -8,22 +8,39 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixflow.preprocess.one_group import one_group
+from mixflow.preprocess.one_group import one_group, repeats
 from mixflow.study.columns import fixed_columns, terms_of
 from mixflow.study.config import Study
-from mixflow.study.plan import load_plan
+from mixflow.study.plan import fitted_frame, load_plan
 from mixflow.study.sheet import Sheet
 
 TEXT = ("feature_id", "factor", "level")
+NOTE = (
+    "No p-values: several samples come from one {unit}, and Fisher's exact test takes samples as independent."
+)
 COUNTS = ("n_observed", "n_level", "n_other")
 
 
 def one_group_table(study: Study, data: xr.Dataset, sheet: Sheet) -> xr.Dataset:
-    """Features seen in a single level of a factor among the fixed effects of any model."""
-    fitted = (sheet.role == "sample").to_numpy()
+    """Features seen in a single level of a factor among the fixed effects of any model.
+
+    Counted are the rows of the headline model. Where the unit repeats among them p is NaN and the attr `note`
+    says why.
+    """
+    fitted, name = headline_rows(study, sheet), study.samples.unit
     factors = sheet.frame[compared_factors(study, sheet)]
-    found = one_group(data["raw"].values, data.attrs["scale"], factors, fitted, list(data["feature"].values))
-    return xr.Dataset({name: ("only", _typed(found, name)) for name in (*TEXT, *COUNTS, "p_value")})
+    units = sheet.frame[name] if name else None
+    ids = list(data["feature"].values)
+    found = one_group(data["raw"].values, data.attrs["scale"], factors, fitted, ids, units)
+    note = NOTE.format(unit=name) if units is not None and repeats(units[fitted]) else ""
+    table = {name: ("only", _typed(found, name)) for name in (*TEXT, *COUNTS, "p_value")}
+    return xr.Dataset(table, attrs={"note": note})
+
+
+def headline_rows(study: Study, sheet: Sheet) -> np.ndarray:
+    """Which samples (sample,) the headline model fits."""
+    plan = load_plan(study).headline
+    return sheet.frame.index.isin(fitted_frame(sheet, plan, terms_of(study, plan)).index)
 
 
 def compared_factors(study: Study, sheet: Sheet) -> list[str]:

@@ -13,6 +13,7 @@ from mixflow.preprocess.scales import Mask, Values
 
 ABSENT_AT_ZERO = frozenset({"intensity", "count", "proportion"})
 COLUMNS = ("feature", "factor", "level", "n_observed", "n_level", "n_other", "p_value")
+ORDER, UP = ["p_value", "n_observed", "feature"], [True, False, True]
 TIES = 1 + 1e-7
 """Tables as probable as the one seen belong to its tail; the margin is that of R's fisher.test."""
 
@@ -61,24 +62,33 @@ def _one_factor(is_seen: Mask, labels: pd.Series, name: str) -> pd.DataFrame:
     )
 
 
+def repeats(units: pd.Series) -> bool:
+    """Whether a unit has more than one of these samples; samples without a unit stand alone."""
+    return bool(units.dropna().duplicated().any())
+
+
 def one_group(
     values: Values,
     scale: str,
     factors: pd.DataFrame,
     is_sample: Mask | None = None,
     names: Sequence[str] | None = None,
+    units: pd.Series | None = None,
 ) -> pd.DataFrame:
     """Features seen in a single level of a factor.
 
     ``values`` (feature, sample) as read, ``factors`` one column for each factor (rows = samples). Returns a
     frame with the columns ``feature`` (row index), ``factor, level, n_observed, n_level, n_other, p_value``,
-    one row for each such feature and factor, ordered by factor, then p; with ``names`` (ids of all features)
-    ``feature_id`` too.
+    one row for each such feature and factor, ordered by factor, then p, then most observed; with ``names``
+    (ids of all features) ``feature_id`` too. Where ``units`` (rows = samples) repeat among the samples
+    counted, p is NaN: Fisher's test takes samples as independent, and those of one unit are not.
     """
     chosen = np.ones(values.shape[1], dtype=bool) if is_sample is None else np.asarray(is_sample, dtype=bool)
     is_seen = seen(values, scale)[:, chosen]
     tables = [_one_factor(is_seen, pd.Series(factors[name][chosen]), str(name)) for name in factors.columns]
-    tables = [table.sort_values(["p_value", "feature"], kind="stable") for table in tables if len(table)]
+    if units is not None and repeats(units[chosen]):
+        tables = [table.assign(p_value=np.nan) for table in tables]
+    tables = [table.sort_values(ORDER, ascending=UP, kind="stable") for table in tables if len(table)]
     found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
     found = found.astype(
         {

@@ -60,6 +60,20 @@ def test_no_such_feature_gives_an_empty_table_with_its_columns():
     assert one_group(np.ones((3, 4)), "log2", pd.DataFrame(index=range(4))).empty
 
 
+def test_no_p_where_units_repeat_among_the_samples_counted():
+    x = np.array([[1.0, N, N, N, 1.0], [1.0, 2.0, N, N, N]])
+    sheet = pd.DataFrame({"arm": list("aabbb")})
+    role = np.array([True, True, True, True, False])
+    units = pd.Series(["P1", "P2", "P3", None, "P1"])
+    alone = one_group(x, "log2", sheet, role, units=units)
+    np.testing.assert_allclose(alone["p_value"], [1 / 3, 1.0])
+    units[1] = "P1"
+    found = one_group(x, "log2", sheet, role, units=units)
+    assert found["p_value"].isna().all() and found["feature"].tolist() == [1, 0], "most observed first"
+    counts = ["n_observed", "n_level", "n_other"]
+    assert found[counts].to_numpy().tolist() == [[2, 2, 2], [1, 2, 2]]
+
+
 def test_missingness():
     mean, missing = missingness(
         np.array([[1.0, N, 3.0, 100.0], [N, N, N, 5.0]]), np.array([True, True, True, False])

@@ -222,6 +222,14 @@ def test_a_zero_intensity_is_missing_and_qc_samples_do_not_count(tree: xr.DataTr
     assert drawn is not None and drawn.data["missing"].iloc[0] == pytest.approx(3 / fitted.sum())
 
 
+def test_p_withheld_in_one_group_has_its_note(tree: xr.DataTree) -> None:
+    changed = tree.copy()
+    only = tree["data/one_group"].to_dataset(inherit=False)
+    told = only.assign(p_value=("only", [np.nan])).assign_attrs(note="No p-values: repeats.")
+    changed["data/one_group"] = xr.DataTree(told)
+    assert '<p class="note">No p-values: repeats.</p>' in page(changed)
+
+
 def test_the_page_without_scripts_has_the_results(report: Path) -> None:
     text = (report / "report.html").read_text()
     static = re.sub(r"<script.*?</script>", "", text, flags=re.S)

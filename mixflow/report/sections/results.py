@@ -108,7 +108,9 @@ def one_group(view: View) -> Section:
     order = sorted(shown["factor"].unique(), key=lambda f: f not in compared)
     tables = [(f, shown[shown["factor"] == f]) for f in order]
     facts = [{"factor": f, "n": len(t), "rows": t.head(ONE_GROUP_ROWS).to_dict("records")} for f, t in tables]
-    section = Section("onegroup", {"factors": facts})
+    stored = view.group("data/one_group")
+    note = "" if stored is None else str(stored.attrs.get("note", ""))
+    section = Section("onegroup", {"factors": facts, "note": note})
     section.tables["seen_in_one_group"] = shown
     return section
 
