@@ -143,6 +143,12 @@ def tests_dataset(
     return xr.Dataset(data, coords, attrs)
 
 
+def observed_levels(y: np.ndarray, groups: pd.DataFrame) -> np.ndarray:
+    """How many levels of each grouping factor have a value of each feature, feature x group."""
+    counts = [[groups[g].to_numpy()[np.isfinite(row)] for g in groups] for row in y]
+    return np.array([[len(set(found)) for found in row] for row in counts], "int32").reshape(len(y), -1)
+
+
 def fit_dataset(
     y: np.ndarray,
     frame: pd.DataFrame,
@@ -180,7 +186,7 @@ def fit_dataset(
         "status": ("feature", status),
         "n_obs": ("feature", n_obs.astype("int32")),
         "rank": ("feature", np.full(n, c, "int32")),
-        "n_levels": (("feature", "group"), np.full((n, n_theta), 4, "int32")),
+        "n_levels": (("feature", "group"), observed_levels(y, frame[groups])),
         "iterations": ("feature", np.full(n, 5, "int32")),
         "variance": (("feature", "component"), share * 0.4),
         "share": (("feature", "component"), np.where(failed[:, None], np.nan, share)),

@@ -43,7 +43,7 @@ def test_models_are_compared_with_the_hits_they_share(tree: xr.DataTree, view: V
         for contrast, count in zip(view.headline.contrasts, row.counts, strict=True):
             own, headline = hits(tree, name, contrast.name), hits(tree, "mixed", contrast.name)
             assert count is not None
-            assert (count.hits, count.shared) == (len(own), len(own & headline))
+            assert (count.hits, count.shared, count.opposite) == (len(own), len(own & headline), 0)
     assert rows["mixed"].headline and not rows["ignored"].headline
 
 
@@ -79,7 +79,7 @@ def test_doubts_name_few_levels_with_the_companion_and_singular_fits(tree: xr.Da
     found = {d.title: d.text for d in doubts(view)}
     assert "sites fixed" in found["Only 4 levels of site"]
     status = tree["fits/mixed"].to_dataset()["status"].values
-    assert f"{(status == 2).sum()} of {len(status)} fits are singular" in found
+    assert "a correlation is +1 or -1" in found[f"{(status == 2).sum()} of {len(status)} fits are singular"]
 
 
 def test_harmonised_input_is_the_first_doubt(tree: xr.DataTree) -> None:
@@ -90,6 +90,74 @@ def test_harmonised_input_is_the_first_doubt(tree: xr.DataTree) -> None:
         first.title == "Fitted to batch-corrected values" and "3 unbalanced batches and ComBat" in first.text
     )
     assert "10.7 %" in first.text and "docs/why-fit-raw.md" in first.text
+
+
+def changed_tests(tree: xr.DataTree, model: str, **variables: np.ndarray) -> xr.DataTree:
+    """The tree with variables of tests/<model> replaced."""
+    cut = tree.copy()
+    tests = tree[f"tests/{model}"].to_dataset()
+    tests = tests.assign({name: (tests[name].dims, value) for name, value in variables.items()})
+    cut[f"tests/{model}"] = xr.DataTree(tests)
+    return cut
+
+
+def test_hits_of_opposite_direction_are_not_shared_but_doubted(tree: xr.DataTree) -> None:
+    estimate = tree["tests/ignored"].to_dataset()["estimate"].values
+    cut = View(changed_tests(tree, "ignored", estimate=-estimate))
+    count = next(r for r in story.comparison(cut) if r.model.name == "ignored").counts[0]
+    both = hits(tree, "ignored", "high vs control") & hits(tree, "mixed", "high vs control")
+    assert count is not None and (count.shared, count.opposite) == (0, len(both)) and both
+    found = {d.title: d for d in doubts(cut)}
+    doubt = found["“sites ignored” finds the opposite direction in high vs control"]
+    assert doubt.serious and f"{len(both)} feature" in doubt.text
+
+
+def test_a_contrast_of_the_same_name_is_another_one_where_it_compares_other_levels(tree: xr.DataTree) -> None:
+    tests = tree["tests/ignored"].to_dataset()
+    facts = json.loads(tests.attrs["contrasts"])
+    facts[0] |= {"levels": ["control", "high"], "text": "control minus high"}
+    cut = changed_tests(tree, "ignored", matrix=-tests["matrix"].values)
+    cut["tests/ignored"].attrs["contrasts"] = json.dumps(facts)
+    row = next(r for r in story.comparison(View(cut)) if r.model.name == "ignored")
+    assert row.counts[0] is None  # other weights, other levels
+    assert row.counts[1] is not None  # other weights (another coding), but the same levels of one factor
+
+
+def test_a_batch_that_the_formula_lacks_is_told_as_such(tree: xr.DataTree) -> None:
+    cut = tree.copy()
+    cut["fits/mixed"].attrs["formula"] = "~ dose + time + age + sex + (1 | subject)"
+    text, _ = methods(View(cut))
+    assert "site was examined but not modelled." in text and "part of the model" not in text
+    found = {d.title: d for d in doubts(View(cut))}
+    assert found["site is not in the model"].serious
+    assert "+ site or + (1 | site)" in found["site is not in the model"].text
+    whole, _ = methods(View(tree))
+    assert "Batch effects (site) were part of the model." in whole and "not modelled" not in whole
+
+
+def test_levels_are_counted_feature_by_feature(tree: xr.DataTree) -> None:
+    assert not [d for d in doubts(View(tree)) if "observed levels" in d.title]
+    cut = tree.copy()
+    fit = tree["fits/mixed"].to_dataset()
+    ok = np.flatnonzero(np.isin(fit["status"].values, [1, 2]))
+    levels = fit["n_levels"].values.copy()
+    levels[ok[:3], 1] = [2, 4, 5]
+    levels[:, 0] = 2  # the sheet has four sites: that doubt is another one
+    cut["fits/mixed"] = xr.DataTree(fit.assign(n_levels=(("feature", "group"), levels)))
+    titles = [d.title for d in doubts(View(cut)) if "observed levels" in d.title]
+    assert titles == [f"2 of {len(ok)} features have fewer than 5 observed levels of subject"]
+
+
+def test_a_level_with_a_full_stop_and_small_numbers_are_told_whole(tree: xr.DataTree) -> None:
+    cut = tree.copy()
+    sheet = tree["data/samples"].to_dataset()
+    site = np.where(sheet["site"].values == "Delft", "St. Louis", sheet["site"].values)
+    scaled = xr.DataArray(sheet["age"].values / 1000, dims="sample", attrs=sheet["age"].attrs)
+    sites = xr.DataArray(site, dims="sample", attrs=sheet["site"].attrs)
+    cut["data/samples"] = xr.DataTree(sheet.assign(site=sites, age=scaled))
+    odd = next(d for d in doubts(View(cut)) if d.title.startswith("St. Louis is unlike"))
+    assert "What is due to St. Louis is hard to tell from that. Without it:" in odd.text
+    assert odd.text.startswith("St. Louis has ") and "(mean 0.03" in odd.text
 
 
 def test_a_calm_study_has_no_serious_doubt(tree: xr.DataTree) -> None:
@@ -143,6 +211,21 @@ def test_methods_cite_what_was_done_and_nothing_else(view: View) -> None:
         "ComBat" in r or "Johnson" in r for r in references
     )
     assert text.count("[") == len([c for c in text if c == "]"]) and f"[{len(references)}]" in text
+
+
+def test_methods_count_missing_values_where_the_model_looked(tree: xr.DataTree) -> None:
+    view = View(tree)
+    fitted = view.samples.index.isin(view.headline.rows)
+    missing = np.isnan(tree["data"].to_dataset()["value"].values[view.kept][:, fitted]).mean()
+    assert f"({missing:.1%} in the features and samples analysed)" in methods(view)[0]
+    assert f"{missing:.1%}" != f"{np.isnan(view.raw).mean():.1%}"
+
+
+@pytest.mark.parametrize(("alpha", "told"), [(0.025, "2.5%"), (0.005, "0.5%"), (0.1, "10%")])
+def test_methods_tell_the_threshold_exactly(tree: xr.DataTree, alpha: float, told: str) -> None:
+    cut = tree.copy()
+    cut["tests/mixed"].attrs["alpha"] = alpha
+    assert f"procedure [5] at {told}." in methods(View(cut))[0]
 
 
 def test_an_unknown_feature_is_refused_by_name(tree: xr.DataTree) -> None:

@@ -298,6 +298,17 @@ def test_hostile_config(files, name):
     problem(files.edit(old, new), row=row, column=column, value=value, remedy=remedy)
 
 
+def test_a_fit_of_harmonised_values_keeps_the_batch_in_every_model(files):
+    files.edit(
+        "  factors: [site]",
+        "  factors: [site]\n  method: combat\n  fit_on: harmonised\n  accept_anticonservative: true",
+    )
+    remedy = "add `+ site` or `+ (1 | site)`"
+    problem(files, row=22, column="models.plain.formula", value="~ arm", remedy=remedy)
+    files.edit('"~ arm"', '"~ arm + site"')
+    assert load(files.config).batch.fit_on == "harmonised"
+
+
 SYNTAX = {
     "tab": ("  scale: log2", "\tscale: log2", 4, "never with tabs"),
     "escape": ('"~ arm"', r'"\d"', 19, "single quotes"),
