@@ -180,6 +180,7 @@ def _samples(raw: dict[str, Any], columns: dict[str, Column], find: _Finder) -> 
         order=raw["order"],
         unit=unit["column"] if unit else None,
         allow_repeats=bool(unit and unit["allow_repeats"]),
+        sheet=raw["sheet"],
     )
 
 

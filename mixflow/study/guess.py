@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,9 +128,9 @@ def _groups(cells: pd.Series) -> bool:
     return 1 < cells.nunique() < len(cells)
 
 
-def id_column(text: pd.DataFrame, sample_ids: tuple[str, ...]) -> str:
-    """The column of a sheet that holds most of the data's sample ids; the first if none does."""
+def shared_ids(text: pd.DataFrame, sample_ids: Collection[str]) -> tuple[str, int]:
+    """The column of a sheet that holds most of the data's sample ids (the first if none does); how many."""
     known = set(sample_ids)
-    shared = {str(name): int(text[name].isin(known).sum()) for name in text.columns}
+    shared = {str(name): len(known & set(text[name].str.strip())) for name in text.columns}
     best = max(shared, key=lambda name: shared[name])
-    return best if shared[best] else str(text.columns[0])
+    return best, shared[best]

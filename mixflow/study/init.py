@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.study import guess, write
+from mixflow.study import guess, worksheets, write
 
 if TYPE_CHECKING:
     from mixflow.store.readers import RawTable
@@ -25,6 +25,7 @@ class _Sheet:
     path: Path | None
     id: str | None
     guess: guess.Guess
+    worksheet: str | None = None
 
 
 def init(
@@ -38,7 +39,7 @@ def init(
     planned = [folder / CONFIG]
     _refuse_existing(planned)
     data, used = _read(table, sheet, dict(options or {}))
-    described = _described(sheet, data)
+    described = _described(sheet, data, table, used)
     if described.path is None and not described.guess.condition and not described.guess.batch:
         planned.append(folder / SHEET)
         _refuse_existing(planned)
@@ -85,8 +86,9 @@ def _read(table: Path, sheet: Path | None, options: dict[str, Any]) -> tuple[Raw
 
     known: dict[str, Any] = {}
     if sheet is not None:
-        text = readers.read_table(sheet).frame
-        known["sample_ids"] = sorted({cell for name in text.columns for cell in text[name]} - {""})
+        texts = worksheets.tables(sheet, table, options.get("sheet")).values()
+        cells = {cell.strip() for text in texts for name in text.columns for cell in text[name]}
+        known["sample_ids"] = sorted(cells - {""})
     data = _read_by_id(table, known, options)
     if data.format != "wide":
         return data, options
@@ -119,15 +121,14 @@ def _read_by_id(table: Path, known: Mapping[str, Any], options: dict[str, Any]) 
         return readers.read([table], "auto", {**known, **options})
 
 
-def _described(sheet: Path | None, data: RawTable) -> _Sheet:
-    """The given sheet, or the sample columns that stand in the data file."""
-    from mixflow.store.readers import read_table
-
+def _described(sheet: Path | None, data: RawTable, table: Path, options: dict[str, Any]) -> _Sheet:
+    """The given sheet (of a workbook the best worksheet), or the sample columns in the data file."""
     if sheet is None:
         return _Sheet(None, None, guess.model(data.samples.fillna("").astype(str)))
-    text = read_table(sheet).frame
-    name = guess.id_column(text, data.sample_ids)
-    return _Sheet(sheet, name, guess.model(text.drop(columns=name)))
+    texts = worksheets.tables(sheet, table, options.get("sheet"))
+    worksheet = worksheets.best(texts, data.sample_ids)
+    name, _ = guess.shared_ids(texts[worksheet], data.sample_ids)
+    return _Sheet(sheet, name, guess.model(texts[worksheet].drop(columns=name)), worksheet)
 
 
 def _skeleton_guess() -> guess.Guess:
@@ -154,6 +155,7 @@ def _values(
         },
         "samples": {
             "file": _relative(described.path, folder) if described.path else None,
+            "sheet": described.worksheet,
             "id": described.id,
             "columns": found.columns,
             "unit": found.unit,
@@ -185,6 +187,7 @@ def _guessed(values: dict[str, Any], data: RawTable) -> set[str]:
         "batch.factors",
         "samples.unit",
         "samples.id",
+        *(["samples.sheet"] if values["samples"]["sheet"] else []),
     }
     keys |= {f"samples.columns.{name}" for name in values["samples"]["columns"]}
     return keys if data.scale else keys | {"data.scale"}

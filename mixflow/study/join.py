@@ -112,7 +112,8 @@ def _data_problem(ids: tuple[str, ...], sheet: Sheet, study: Study) -> list[Prob
             file=file,
             value=_first(ids),
             column=study.samples.id or "sample",
-            remedy=f"add them to the sheet, rename them by samples.id_map{hint}, or set data.unmatched: drop",
+            remedy=f"add them to the sheet, rename them by samples.id_map{hint}, or set data.unmatched: drop"
+            f"{sheet.choice}",
         )
     ]
 
@@ -131,7 +132,8 @@ def _sheet_problem(ids: tuple[str, ...], names: list[str], sheet: Sheet, study: 
             row=lines(sheet, ids[:1])[0],
             column=study.samples.id or "sample",
             value=_first(ids),
-            remedy=f"remove them from the sheet, correct their ids{hint}, or set data.unmatched: drop",
+            remedy=f"remove them from the sheet, correct their ids{hint}, or set data.unmatched: drop"
+            f"{sheet.choice}",
         )
     ]
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mixflow.errors import MixflowError, Problem
+from mixflow.study import worksheets
 from mixflow.study.cells import SHOWN, Cells, typed
 from mixflow.study.columns import used_columns
 from mixflow.study.config import Derived, Study
@@ -51,7 +52,8 @@ class Sheet:
     """The sheet, all parts indexed by sample id.
 
     ``frame``: columns float64 or Categorical (first category = reference); ``role``: of `ROLES`; ``rows``:
-    line of the file (NaN where the columns came with the data); ``notes``: sentences for the report.
+    line of the file (NaN where the columns came with the data); ``notes``: sentences for the report;
+    ``choice``: for remedies, which worksheet of a workbook was read ('' without a choice).
     """
 
     frame: pd.DataFrame
@@ -60,6 +62,7 @@ class Sheet:
     rows: pd.Series
     file: str | None
     notes: tuple[str, ...]
+    choice: str = ""
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Raw:
     file: str | None
     notes: list[str]
     problems: list[Problem]
+    choice: str = ""
 
 
 def read(study: Study, found: pd.DataFrame | None = None, used: Collection[str] | None = None) -> Sheet:
@@ -104,7 +108,7 @@ def attempt(
     _check_order(study, raw, columns)
     rows = pd.Series([np.nan if row is None else row for row in raw.rows], index=raw.text.index, dtype=float)
     frame = pd.DataFrame(values, index=raw.text.index)
-    return Sheet(frame, role, columns, rows, raw.file, tuple(raw.notes)), raw.problems
+    return Sheet(frame, role, columns, rows, raw.file, tuple(raw.notes), raw.choice), raw.problems
 
 
 def _typed(
@@ -138,7 +142,13 @@ def _from_file(study: Study) -> Raw:
     from mixflow.store.readers.table import read_table
 
     assert study.samples.file is not None
-    table = read_table(study.samples.file)
+    table = read_table(study.samples.file, sheet=study.samples.sheet)
+    if study.samples.sheet and not worksheets.names(table.path):
+        remedy = "remove the key, or name an .xlsx workbook as samples.file"
+        place = study.place("samples", "sheet")
+        message = f"{table.path.name} is no workbook: it has no worksheets"
+        raise MixflowError(Problem(message, **place, value=study.samples.sheet, remedy=remedy))
+    choice = worksheets.told(table.path, study.samples.sheet)
     name = study.samples.id or str(table.frame.columns[0])
     if name not in table.frame.columns:
         raise MixflowError(
@@ -148,7 +158,7 @@ def _from_file(study: Study) -> Raw:
                 row=_header(table),
                 column=name,
                 value=name,
-                remedy=f"correct samples.id: {near(name, list(table.frame.columns))}",
+                remedy=f"correct samples.id: {near(name, list(table.frame.columns))}{choice}",
             )
         )
     ids = table.frame[name]
@@ -158,6 +168,7 @@ def _from_file(study: Study) -> Raw:
         str(table.path),
         list(table.notes),
         [],
+        choice,
     )
     _check_ids(ids, name, raw)
     raw.text.index = pd.Index([str(value).strip() for value in ids], name="sample")
@@ -255,7 +266,7 @@ def _check_declared(study: Study, raw: Raw) -> None:
                     "the sheet has no such column",
                     **study.place(*keys),
                     value=name,
-                    remedy=near(name, list(raw.text.columns)),
+                    remedy=near(name, list(raw.text.columns)) + raw.choice,
                 )
             )
 

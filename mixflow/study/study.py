@@ -71,6 +71,8 @@ class Samples:
     order: str | None
     unit: str | None
     allow_repeats: bool
+    sheet: str | None = None
+    """Worksheet of an .xlsx `file`; None is the first."""
 
 
 @dataclass(frozen=True)
