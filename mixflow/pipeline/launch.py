@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mixflow import resources
 from mixflow.errors import MixflowError, Problem
+from mixflow.pipeline import by_command
 from mixflow.pipeline.paths import Paths
 from mixflow.study import config as config_module
 from mixflow.study.config import Study
@@ -58,10 +59,12 @@ def run(config: Path | None, cores: str, extra: Sequence[str], tell: Callable[[s
     paths = Paths(config_module.load(path).name)
     page = paths.report
     before = _changed(page)
-    words = command(path, cores, extra)
+    words = command(path, cores, extra, by_command.noted(paths))
     if release_stale_lock(Path.cwd(), words):
         tell("A killed run had left a lock: it is removed, and the run goes on where that one stopped.")
     code = _call(words)
+    if code == 0 and _changed(page) != before:  # the last step: all that was to run again has run
+        by_command.forget(paths)
     seconds = f"{time.perf_counter() - began:.0f} s"
     if code == 0 and _changed(page) != before:
         tell(f"Report: {page} ({seconds})")
@@ -87,11 +90,12 @@ def _changed(path: Path) -> int:
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 
-def command(config: Path, cores: str, extra: Sequence[str]) -> list[str]:
-    """The Snakemake command line; quiet where the user gave no words of their own."""
+def command(config: Path, cores: str, extra: Sequence[str], again: Sequence[str] = ()) -> list[str]:
+    """The Snakemake command line, which runs the rules ``again`` too; quiet where the user gave no words."""
     root = resources.root()
+    force, extra = by_command.forcing(again, extra)
     words = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--cores", cores]
-    words += ["--rerun-incomplete", "--configfile", str(config)]
+    words += [*force, "--rerun-incomplete", "--configfile", str(config)]
     if not extra:  # the profile's settings are for clusters, and Snakemake announces it even when quiet
         return [*words, "--quiet", "all"]
     if not any(word.split("=")[0] == "--profile" for word in extra):

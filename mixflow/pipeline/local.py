@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mixflow.errors import MixflowError, Problem
+from mixflow.pipeline import by_command
 from mixflow.pipeline.paths import Paths
 from mixflow.study.config import Study
 from mixflow.study.plan import Plan, load_plan
@@ -20,6 +21,7 @@ def ingest(study: Study, tell: Tell) -> None:
     from mixflow.pipeline import ingest as step
 
     paths = Paths(study.name)
+    by_command.note(paths, "check", "ingest")
     tell(check.run(study, paths.checked))
     tell(step.run(study, paths.raw))
 
@@ -30,7 +32,9 @@ def batch(study: Study, tell: Tell) -> None:
     from mixflow.pipeline import preprocess
 
     paths = Paths(study.name)
-    tell(preprocess.run(study, _needed(paths.raw, "ingest"), paths.data))
+    raw = _needed(paths.raw, "ingest")
+    by_command.note(paths, "preprocess", "batch")
+    tell(preprocess.run(study, raw, paths.data))
     tell(step.run(study, paths.data, paths.batch))
 
 
@@ -40,7 +44,9 @@ def fit(study: Study, models: Sequence[str], tell: Tell) -> None:
 
     paths, plan = Paths(study.name), load_plan(study)
     data, harmonised = _fitted_from(study, paths)
-    for model in _chosen(plan, models):
+    chosen = _chosen(plan, models)
+    by_command.note(paths, "fit")
+    for model in chosen:
         for shard, out in _shards(paths, plan, model):
             tell(step.run(study, model, shard, data, harmonised, out))
 
@@ -51,7 +57,9 @@ def test(study: Study, models: Sequence[str], tell: Tell) -> None:
 
     paths, plan = Paths(study.name), load_plan(study)
     data, harmonised = _fitted_from(study, paths)
-    for model in _chosen(plan, models):
+    chosen = _chosen(plan, models)
+    by_command.note(paths, "gather", "assemble")
+    for model in chosen:
         shards = [_needed(out, "fit") for _, out in _shards(paths, plan, model)]
         tell(gather.run(study, model, shards, data, paths.model(model), harmonised))
     stores = [_needed(paths.model(model), "test") for model in plan.names]

@@ -53,6 +53,11 @@ class Paths:
         """Diagnosis of the batch factors."""
         return self.work / "batch.zarr"
 
+    @property
+    def by_command(self) -> Path:
+        """Which rules' outputs single commands wrote since the last run of the workflow."""
+        return self.work / "by-command.json"
+
     def shard(self, model: str, index: int | str, count: int | str) -> Path:
         """Fits of one piece of the features; ``index`` from 1 to ``count``."""
         return self.work / "shards" / model / f"{index}-of-{count}.zarr"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mixflow.errors import MixflowError
-from mixflow.pipeline import launch
+from mixflow.pipeline import by_command, launch
+from mixflow.pipeline.paths import Paths
 from tests.pipeline import tiny
 
 
@@ -61,6 +62,37 @@ def test_own_words_make_snakemake_speak() -> None:
     assert calm[calm.index("--configfile") + 1] == "c.yaml"
     loud = launch.command(Path("c.yaml"), "2", ["--profile=mine", "-n"])
     assert "--quiet" not in loud and loud.count("--profile=mine") == 1 and "--profile" not in loud
+
+
+def test_what_single_commands_wrote_runs_again_until_a_report_is_made(monkeypatch) -> None:
+    path, paths = tiny.write(Path.cwd()), Paths("tiny")
+    by_command.note(paths, "check", "ingest")
+    by_command.note(paths, "ingest", "fit")
+    asked = []
+    for code in ("raise SystemExit(1)", "pass", f"open({str(paths.report)!r}, 'w').write('x')", "pass"):
+
+        def command(*words, code: str = code) -> list[str]:
+            asked.append(words[3])
+            return [sys.executable, "-c", code]
+
+        monkeypatch.setattr(launch, "command", command)
+        launch.run(path, "1", [], lambda _: None)
+    assert asked == [["check", "ingest", "fit"]] * 3 + [[]]
+
+
+def test_rules_to_run_again_join_those_that_the_user_forces() -> None:
+    words = launch.command(Path("c.yaml"), "2", [], ["ingest", "fit"])
+    place = words.index("--forcerun")
+    assert words[place + 1 : place + 4] == ["ingest", "fit", "--rerun-incomplete"] and words[-1] == "all"
+    words = launch.command(Path("c.yaml"), "2", ["-R", "batch", "-n"], ["fit"])
+    assert "--forcerun" not in words and words[-4:] == ["-R", "fit", "batch", "-n"]
+
+
+def test_a_record_that_cannot_be_read_is_told() -> None:
+    by_command.note(Paths("tiny"), "fit")
+    Paths("tiny").by_command.write_text("{")
+    with pytest.raises(MixflowError, match="cannot be read"):
+        by_command.noted(Paths("tiny"))
 
 
 def test_without_a_lock_nothing_is_done() -> None:

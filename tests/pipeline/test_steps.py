@@ -13,7 +13,7 @@ import xarray as xr
 import yaml
 
 from mixflow.errors import MixflowError
-from mixflow.pipeline import facts, fit, gather, ingest, local, preprocess, report, sheets
+from mixflow.pipeline import by_command, facts, fit, gather, ingest, local, preprocess, report, sheets
 from mixflow.pipeline.paths import Paths
 from mixflow.status import Status
 from mixflow.store import frames, provenance, verify, zarr_io
@@ -59,6 +59,11 @@ def test_the_store_holds_every_group_and_is_whole(done: Path, tree: xr.DataTree)
     )
     assert tree["provenance"].attrs["study"] == "tiny"
     assert yaml.safe_load(tree["provenance"].attrs["config"])["study"] == "tiny"
+
+
+def test_single_commands_leave_word_of_the_rules_they_ran(done: Path) -> None:
+    rules = ["check", "ingest", "preprocess", "batch", "fit", "gather", "assemble"]
+    assert by_command.noted(Paths("tiny", done)) == rules
 
 
 def test_models_come_in_the_order_of_the_config(folder: Path) -> None:

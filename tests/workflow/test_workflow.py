@@ -120,6 +120,16 @@ def test_only_what_a_change_concerns_runs_again(folder: Path) -> None:
     assert set(configured(folder)) == {"assemble", "report", "all"}
 
 
+def test_what_single_commands_wrote_runs_again(folder: Path) -> None:
+    command = [sys.executable, "-m", "mixflow.cli", "ingest"]
+    subprocess.run(command, cwd=folder, env=environment(), capture_output=True, check=True)
+    done = subprocess.run(mixflow_run("-n"), cwd=folder, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^check +1$", done.stdout, re.MULTILINE)
+    assert re.search(r"^ingest +1$", done.stdout, re.MULTILINE)
+    assert (folder / "results/tiny/work/by-command.json").is_file()
+
+
 def test_editing_the_package_runs_what_uses_it_again(finished: Path, tmp_path: Path) -> None:
     for name in ("mixflow", "workflows", "reports", "config"):
         ignored = shutil.ignore_patterns("__pycache__")
