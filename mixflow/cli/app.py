@@ -146,7 +146,7 @@ def run(
 
     Steps that are done are not done again.
     """
-    from mixflow.pipeline import launch
+    from mixflow.pipeline import launch, words
 
-    config, extra = launch.split(configfile, context.args)
+    config, extra = words.split(configfile, context.args)
     raise typer.Exit(launch.run(config, cores, extra, tell))

@@ -42,13 +42,6 @@ def study(config: Path | None) -> Study:
     return config_module.load(find_config(config))
 
 
-def split(config: Path | None, words: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """A first word that is a YAML file is the config; all other words are for Snakemake."""
-    if config is None and words and words[0].endswith((".yaml", ".yml")):
-        return Path(words[0]), list(words[1:])
-    return config, list(words)
-
-
 def run(config: Path | None, cores: str, extra: Sequence[str], tell: Callable[[str], None]) -> int:
     """Run the workflow in the working folder; the exit code of Snakemake.
 

@@ -50,12 +50,6 @@ def test_the_config_is_found_where_init_writes_it_then_where_workflows_have_it()
         launch.find_config(Path("other.yaml"))
 
 
-def test_a_yaml_word_is_the_config_and_all_else_is_snakemake_s() -> None:
-    assert launch.split(None, ["a.yaml", "-n"]) == (Path("a.yaml"), ["-n"])
-    assert launch.split(None, ["--forcerun", "fit"]) == (None, ["--forcerun", "fit"])
-    assert launch.split(Path("b.yaml"), ["a.yaml"]) == (Path("b.yaml"), ["a.yaml"])
-
-
 def test_own_words_make_snakemake_speak() -> None:
     calm = launch.command(Path("c.yaml"), "2", [])
     assert calm[-2:] == ["--quiet", "all"] and "--profile" not in calm
