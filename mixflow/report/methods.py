@@ -140,7 +140,7 @@ def _tests(view: View, cite: _Cited) -> list[str]:
     )
     only = (
         f" Features observed in one group only were tested by Fisher's exact test {cite('fisher')}."
-        if len(view.one_group)
+        if len(view.one_group) and view.one_group["p_value"].notna().any()
         else ""
     )
     return [text + only]

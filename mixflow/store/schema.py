@@ -54,7 +54,7 @@ VARIABLES: tuple[Variable, ...] = (
     _v("data/one_group", "n_observed", "only", "int64", "samples", "observed values in that level"),
     _v("data/one_group", "n_level", "only", "int64", "samples", "samples of that level"),
     _v("data/one_group", "n_other", "only", "int64", "samples", "samples of the other levels (none observed)"),
-    _v("data/one_group", "p_value", "only", "float64", "", "Fisher's exact test of observed against level"),
+    _v("data/one_group", "p_value", "only", "float64", "", "Fisher's exact test of observed against level; NaN where units repeat (attr note)"),
     # -- batch
     _v("batch", "share", "feature factor", "float64", "fraction", "variance share of each declared factor, before"),
     _v("batch", "share_after", "feature factor", "float64", "fraction", "the same after harmonisation", True),
