@@ -24,6 +24,10 @@ MAX_LEVELS = 12
 """Levels that are written out in the config."""
 WHOLE_INTENSITY = 1e4
 """Whole numbers without a zero whose median is above this are rounded intensities, not counts."""
+FEW_VALUES = 10
+"""A number with at most so many values may describe samples."""
+NEIGHBOURS = 20
+"""Columns after such numbers that are looked at; most of them must have many values."""
 TRANSFORM = {"intensity": ("log2", "median"), "count": ("clr", "none"), "proportion": ("asin_sqrt", "none")}
 
 
@@ -101,14 +105,31 @@ def _role(text: pd.DataFrame) -> dict[str, Any] | None:
     return None
 
 
-def sample_columns(names: list[str], described: list[str]) -> list[str]:
-    """Columns of a wide table (samples in rows) that describe samples: all up to the last one that is text.
+def sample_columns(cells: pd.DataFrame, described: Collection[str]) -> list[str]:
+    """Columns of a wide table (samples in rows, ids left out) that describe samples.
 
-    A number such as age that stands before a text column is one of them; none if that were most of the table.
+    All up to the last of ``described``, the columns that are text: a number such as age that stands before
+    one is no measurement (unless that were most of the table; then the text columns only). And the numbers
+    that follow directly and have few values where the columns after them have many: week, dose, 0/1 codes.
     """
-    last = max((names.index(name) for name in described if name in names), default=0)
-    before = names[1 : last + 1]
-    return before if set(before) - set(described) and len(before) <= len(names) / 2 else []
+    names = [str(name) for name in cells.columns]
+    last = max((names.index(name) + 1 for name in described if name in names), default=0)
+    if last > len(names) / 2:
+        return [name for name in names if name in described]
+    end = last
+    while end < len(names) and _is_few(cells[names[end]]):
+        end += 1
+    after = [_distinct(cells[name]) > len(cells) / 2 for name in names[end : end + NEIGHBOURS]]
+    return names[: end if after and np.mean(after) > 0.5 else last]
+
+
+def _distinct(cells: pd.Series) -> int:
+    return cells[~is_missing(cells)].str.strip().nunique()
+
+
+def _is_few(cells: pd.Series) -> bool:
+    """Few values, and far fewer than samples."""
+    return _distinct(cells) <= min(FEW_VALUES, len(cells) / 3)
 
 
 def formula(fixed: list[str], groups: list[str]) -> str:

@@ -13,6 +13,8 @@ from mixflow.errors import MixflowError, Problem
 from mixflow.study import guess, worksheets, write
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mixflow.store.readers import RawTable
 
 CONFIG, SHEET, COLUMN = "config.yaml", "samples.tsv", "condition"
@@ -47,7 +49,7 @@ def init(
     values = _values(table, folder, data, described, used)
     texts = [
         _HEADER.format(format=data.format, n=len(data.sample_ids), p=len(data.feature_ids))
-        + write.commented(values, _guessed(values, data))
+        + write.commented(values, _guessed(values, data), _remarks(values, data))
     ]
     if len(planned) > 1:
         texts.append("\n".join([f"sample\t{COLUMN}", *(f"{name}\t" for name in data.sample_ids)]) + "\n")
@@ -92,14 +94,31 @@ def _read(table: Path, sheet: Path | None, options: dict[str, Any]) -> tuple[Raw
     data = _read_by_id(table, known, options)
     if data.format != "wide":
         return data, options
-    names = [str(name) for name in readers.read_table(table).frame.columns]
-    in_columns = set(data.sample_ids) <= set(names)
+    cells = _cells(table, options)
+    in_columns = set(data.sample_ids) <= set(map(str, cells.columns))
     options.setdefault("orientation", "samples_in_columns" if in_columns else "samples_in_rows")
-    described = [] if in_columns else guess.sample_columns(names, list(map(str, data.samples.columns)))
-    if described and not {"sample_columns", "features"} & set(options):
-        options["sample_columns"] = described
-        data = readers.read([table], "auto", {**known, **options})
-    return data, options
+    if in_columns or {"sample_columns", "features"} & set(options):
+        return data, options
+    options["sample_columns"] = guess.sample_columns(cells, list(map(str, data.samples.columns)))
+    return readers.read([table], "auto", {**known, **options}), options
+
+
+def _cells(table: Path, options: Mapping[str, Any]) -> pd.DataFrame:
+    """The columns of a wide table beside its ids, as text, read as the reader does."""
+    from mixflow.store import readers
+
+    how = {key: options[key] for key in ("sheet", "delimiter") if key in options}
+    frame = readers.read_table(table, **how).frame
+    ids = options.get("id") or str(frame.columns[0])
+    return frame.drop(columns=[ids] if isinstance(ids, str) else list(ids))
+
+
+def _remarks(values: dict[str, Any], data: RawTable) -> dict[str, str]:
+    """Said beside what was guessed: at which columns the measurements begin."""
+    if "sample_columns" not in values["data"]["options"]:
+        return {}
+    first = ", ".join(f"`{' '.join(name.split())}`" for name in data.feature_ids[:3])
+    return {"data.options.sample_columns": f"measurements begin at {first}"}
 
 
 def _read_by_id(table: Path, known: Mapping[str, Any], options: dict[str, Any]) -> RawTable:
@@ -179,6 +198,7 @@ def _guessed(values: dict[str, Any], data: RawTable) -> set[str]:
     keys = {
         "data.format",
         "data.options",
+        "data.options.sample_columns",
         "samples.role",
         "preprocess.transform",
         "preprocess.normalise",

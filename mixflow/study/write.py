@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from mixflow.study.schema import Schema, branches, child, resolve, schema
@@ -15,13 +15,21 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
-def commented(values: dict[str, Any], guessed: Collection[str] = ()) -> str:
-    """The config `values` as YAML. Dotted keys in `guessed` are marked `# please check`."""
-    return "\n".join(_object(values, resolve(schema()), "", (), frozenset(guessed))) + "\n"
+Marks = Mapping[str, str]
+"""Dotted key -> what is said at the end of its line."""
+
+
+def commented(
+    values: dict[str, Any], guessed: Collection[str] = (), remarks: Mapping[str, str] | None = None
+) -> str:
+    """The config `values` as YAML. Dotted keys in `guessed` are marked `# please check`, and their remark."""
+    said = remarks or {}
+    marks = {key: f"  {CHECK}{f': {said[key]}' if key in said else ''}" for key in guessed}
+    return "\n".join(_object(values, resolve(schema()), "", (), marks)) + "\n"
 
 
 def _object(
-    values: dict[str, Any], part: Schema, indent: str, path: tuple[str, ...], guessed: frozenset[str]
+    values: dict[str, Any], part: Schema, indent: str, path: tuple[str, ...], marks: Marks
 ) -> Iterator[str]:
     properties = part.get("properties", {})
     for key in [*properties, *(key for key in values if key not in properties)]:
@@ -31,7 +39,7 @@ def _object(
         if key in properties:
             yield from _comment(inner, indent, blank=not path)
         value = values.get(key, inner.get("default", {}))
-        yield from _entry(key, value, inner, indent, (*path, key), guessed)
+        yield from _entry(key, value, inner, indent, (*path, key), marks)
 
 
 def _comment(part: Schema, indent: str, blank: bool) -> Iterator[str]:
@@ -44,14 +52,15 @@ def _comment(part: Schema, indent: str, blank: bool) -> Iterator[str]:
 
 
 def _entry(
-    key: str, value: Any, part: Schema, indent: str, path: tuple[str, ...], guessed: frozenset[str]
+    key: str, value: Any, part: Schema, indent: str, path: tuple[str, ...], marks: Marks
 ) -> Iterator[str]:
-    mark = f"  {CHECK}" if ".".join(path) in guessed else ""
-    nested = isinstance(value, dict) and (part.get("properties") or _has_objects(value))
+    mark = marks.get(".".join(path), "")
+    options = path == ("data", "options") and value  # one line each, so that each can be marked
+    nested = isinstance(value, dict) and (options or part.get("properties") or _has_objects(value))
     leaf = path[:1] == ("samples",) and len(path) > 2  # a column or a derived column: one line each
     if nested and not leaf:
         yield f"{indent}{text(key)}:{mark}"
-        yield from _object(value, part, indent + "  ", path, guessed)
+        yield from _object(value, part, indent + "  ", path, marks)
     else:
         yield f"{indent}{text(key)}: {flow(value)}{mark}"
 

@@ -153,3 +153,40 @@ def test_large_whole_numbers_without_a_zero_are_intensities():
     counts[0, 1] = 0
     assert guess.scale(counts) == "count" and guess.scale(counts + 1) == "intensity"
     assert guess.scale(counts // 100 + 1) == "count"
+
+
+def wide(path, week, count=5, n=24):
+    """A table with samples in rows: id, arm, week, `count` measurements."""
+    header = ["sample", "Arm", "Week", *(f"F{j}" for j in range(count))]
+    rows = [
+        [f"S{i}", "ab"[i % 2], week(i), *(f"{20 + i / 7 + j:.3f}" for j in range(count))] for i in range(n)
+    ]
+    path.write_text("\n".join(",".join(map(str, row)) for row in [header, *rows]) + "\n")
+    return path
+
+
+def test_a_number_of_few_values_beside_the_text_describes_samples(tmp_path):
+    (config,) = init(wide(tmp_path / "t.csv", lambda i: 4 * (i // 2 % 3)), None, tmp_path / "new")
+    assert load(config).data.options["sample_columns"] == ["Arm", "Week"]
+    line = "    sample_columns: [Arm, Week]  # please check: measurements begin at `F0`, `F1`, `F2`"
+    assert line in config.read_text().splitlines()
+    assert validate(config, data=True) == []
+
+
+def test_a_number_of_many_values_is_a_measurement_and_is_named(tmp_path):
+    (config,) = init(wide(tmp_path / "t.csv", lambda i: i / 4), None, tmp_path / "new")
+    assert load(config).data.options["sample_columns"] == ["Arm"]
+    assert "sample_columns: [Arm]  # please check: measurements begin at `Week`, `F0`" in config.read_text()
+
+
+def test_sample_columns_are_written_where_there_are_none(files, tmp_path):
+    (config,) = init(files.data, files.sheet, tmp_path / "new")
+    assert "sample_columns: []  # please check: measurements begin at `F1`, `F2`" in config.read_text()
+    assert load(config).data.options["sample_columns"] == []
+
+
+def test_few_values_everywhere_tell_nothing():
+    cells = pd.DataFrame({"Arm": list("ab" * 20), **{f"F{j}": ["0", "1"] * 20 for j in range(9)}})
+    assert guess.sample_columns(cells, ["Arm"]) == ["Arm"]
+    cells["text"] = "x"  # a text column behind the measurements
+    assert guess.sample_columns(cells, ["Arm", "text"]) == ["Arm", "text"]
