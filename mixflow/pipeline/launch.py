@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -106,11 +107,11 @@ def release_stale_lock(folder: Path, words: Sequence[str]) -> bool:
         return False
     owner = _owner(folder)
     if owner is None or owner["host"] != socket.gethostname():
-        raise MixflowError(_locked(folder, "by a run that mixflow did not start on this machine"))
+        raise MixflowError(_locked(folder, words, "by a run that mixflow did not start on this machine"))
     living = [pid for pid, is_job in _processes_in(folder) if not is_job]
     if living or (owner["start"] is not None and _identity(owner["pid"]) == owner):
         pid = living[0] if living else owner["pid"]
-        raise MixflowError(_locked(folder, f"by a run that is still going (process {pid})"))
+        raise MixflowError(_locked(folder, words, f"by a run that is still going (process {pid})"))
     while any(is_job for _, is_job in _processes_in(folder)):
         time.sleep(0.5)
     done = subprocess.run([*words, "--unlock"], cwd=folder, capture_output=True, text=True)
@@ -183,9 +184,11 @@ def _is_snakemake(words: Sequence[str]) -> bool:
     return named or ("-m", "snakemake") in pairwise(words)
 
 
-def _locked(folder: Path, why: str) -> Problem:
+def _locked(folder: Path, words: Sequence[str], why: str) -> Problem:
+    config = words[words.index("--configfile") + 1] if "--configfile" in words else ""
+    again = f"mixflow run {shlex.quote(config)}" if config else "mixflow run"
     return Problem(
         f"the working folder is locked {why}",
         file=str(folder / LOCKS),
-        remedy="wait for that run; if you know that none is going: mixflow run --unlock, then mixflow run",
+        remedy=f"wait for that run; if you know that none is going: {again} --unlock, then {again}",
     )

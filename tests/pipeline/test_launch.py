@@ -109,8 +109,9 @@ def test_a_lock_that_cannot_be_taken_away_says_why() -> None:
 def test_a_lock_of_unknown_origin_gives_the_way_out(owner: dict | None) -> None:
     lock(owner)
     with pytest.raises(MixflowError) as caught:
-        launch.release_stale_lock(Path.cwd(), ["false"])
-    assert "mixflow run --unlock" in (caught.value.problems[0].remedy or "")
+        launch.release_stale_lock(Path.cwd(), launch.command(Path("my own.yaml"), "2", []))
+    remedy = caught.value.problems[0].remedy or ""
+    assert "mixflow run 'my own.yaml' --unlock, then mixflow run 'my own.yaml'" in remedy
 
 
 def test_the_lock_of_a_living_run_stays() -> None:

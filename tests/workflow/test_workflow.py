@@ -252,5 +252,5 @@ def test_the_lock_of_a_living_run_is_left_alone(folder: Path) -> None:
     (folder / ".snakemake" / "locks" / "0.input.lock").write_text("table.tsv")
     done = subprocess.run(mixflow_run(), cwd=folder, env=environment(), capture_output=True, text=True)
     assert done.returncode == 1
-    assert "mixflow run --unlock" in done.stderr
+    assert "mixflow run config.yaml --unlock" in done.stderr
     assert (folder / ".snakemake" / "locks" / "0.input.lock").exists()
