@@ -89,14 +89,14 @@ def _hash(part: Any) -> str:
 
 
 def load(config: Mapping[str, Any], files: Sequence[str]) -> Workflow:
-    """The workflow of the study given to Snakemake: ``config`` as it holds it, ``files`` by --configfile.
+    """The workflow of the study given to Snakemake: ``config`` as it holds it, from the last of ``files``.
 
     One study is one file. Where ``config`` is not what the file says (a module's own config, or --config), it
-    is written to results/<study>/config.yaml and read from there.
+    is written to results/<study>/config.yaml and read from there, with the files that the original finds.
     """
     path = Path(files[-1]) if files else DEFAULT_CONFIG
     if not (path.is_file() and _read(path) == _plain(config)):
-        path = _written(config)
+        path = _written(_found_from(path, _plain(config)) if path.is_file() else config)
     return Workflow(config_module.load(_relative(path)))
 
 
@@ -119,6 +119,28 @@ def _read(path: Path) -> Any:
 
 def _plain(config: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(config, default=str, sort_keys=True))
+
+
+def _found_from(origin: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """``config`` with absolute paths where it would find other files than beside ``origin``."""
+    data, samples = config.get("data"), config.get("samples")
+    if not isinstance(data, dict):
+        return config  # the check of the config says so
+    was = config_module._Finder(origin, str(data.get("data_root", ".")))
+    data["data_root"] = str(was.folders[0].resolve())
+    now = config_module._Finder(Paths(str(config.get("study"))).results / "config.yaml", data["data_root"])
+
+    def same(name: Any) -> Any:
+        if isinstance(name, list):
+            return [same(each) for each in name]
+        if not isinstance(name, str) or now(name).resolve() == was(name).resolve():
+            return name
+        return str(was(name).resolve())
+
+    for part, key in ((data, "files"), (data, "features"), (samples, "file")):
+        if isinstance(part, dict) and key in part:
+            part[key] = same(part[key])
+    return config
 
 
 def _written(config: Mapping[str, Any]) -> Path:

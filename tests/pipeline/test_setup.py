@@ -62,6 +62,29 @@ def test_a_config_handed_over_by_a_module_is_read_as_it_is() -> None:
     assert [path for path in flow.inputs() if not Path(path).is_file()] == []
 
 
+def files_of(flow: setup.Workflow) -> list[Path]:
+    return [Path(path).resolve() for path in flow.inputs()]
+
+
+@pytest.mark.parametrize("root", [None, ".", "../files", "files"])
+def test_a_changed_config_finds_the_files_that_the_original_finds(root: str | None) -> None:
+    data = {**tiny.CONFIG["data"], "features": "notes.tsv"} | ({"data_root": root} if root else {})
+    path = tiny.write(Path("my"), data=data)
+    Path("my/notes.tsv").write_text("id\tname\n")
+    for folder in ("files", "results/tiny"):
+        Path(folder).mkdir(parents=True)
+    if root in ("../files", "files"):
+        Path("my/table.tsv").rename("files/table.tsv")
+    Path("samples.tsv").write_text("not the sheet: the config's folder comes first")
+    config = yaml.safe_load(path.read_text())
+    plain = setup.load(config, [str(path)])
+    changed = setup.load({**config, "seed": 7}, [str(path)])
+    assert plain.config == "my/config.yaml" and changed.config == "results/tiny/config.yaml"
+    assert files_of(changed) == files_of(plain)
+    assert [file.is_file() for file in files_of(plain)] == [True] * 3
+    assert changed.study.seed == 7
+
+
 def test_a_wrong_config_is_told_with_its_place() -> None:
     path = tiny.write(Path.cwd(), shards=0)
     with pytest.raises(MixflowError) as caught:

@@ -169,6 +169,18 @@ def test_the_workflow_serves_as_a_module(tmp_path: Path) -> None:
     assert set(jobs) == {*(f"mixflow_{step}" for step in STEPS), "everything"}
 
 
+def test_a_module_and_a_key_on_the_command_line_find_the_files_beside_the_config(tmp_path: Path) -> None:
+    tiny.write(tmp_path / "my", models=ONE_MODEL)
+    (tmp_path / "Snakefile").write_text(
+        'configfile: "my/config.yaml"\n\n'
+        f'module mixflow:\n    snakefile: "{ROOT / "Snakefile"}"\n    config: {{**config, "seed": 7}}\n\n'
+        "use rule * from mixflow as mixflow_*\n\n"
+        "rule everything:\n    default_target: True\n    input: rules.mixflow_all.input\n"
+    )
+    assert "mixflow_ingest" in dry_run(tmp_path, snakefile=tmp_path / "Snakefile")
+    assert "ingest" in dry_run(tmp_path, "--configfile", "my/config.yaml", "--config", "seed=7")
+
+
 def test_no_key_of_one_study_reaches_another(tmp_path: Path) -> None:
     tiny.write(tmp_path / "config", study="other", models={"decoy": ONE_MODEL["mixed"]}, shards=3)
     tiny.write(tmp_path, models=ONE_MODEL)

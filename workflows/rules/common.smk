@@ -6,7 +6,7 @@ from mixflow.errors import MixflowError
 from mixflow.pipeline import setup
 
 try:
-    STUDY = setup.load(config, workflow.overwrite_configfiles)
+    STUDY = setup.load(config, workflow.overwrite_configfiles or workflow.configfiles)
 except MixflowError as error:
     raise WorkflowError(f"The study cannot be run:\n{error}") from None
 
