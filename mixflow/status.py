@@ -93,8 +93,9 @@ MEANING: dict[Status, Meaning] = {
     ),
     Status.NO_CURVATURE: Meaning(
         "no curvature",
-        "The likelihood is flat in a variance parameter, so degrees of freedom cannot be given.",
-        "Simplify the random effects of this model.",
+        "The likelihood is flat in a variance parameter: the values cannot tell a random effect from the "
+        "residual. Only comparisons within the levels of that effect are tested.",
+        "Simplify the random effects of this model, or set such features aside by a filter.",
     ),
 }
 

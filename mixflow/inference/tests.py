@@ -14,6 +14,9 @@ from mixflow.inference.tails import log10_p, p_value
 from mixflow.model import Fit
 from mixflow.status import Status
 
+SETTLED = 1e-8
+"""A variance whose derivative by theta is below this share of it does not depend on theta."""
+
 
 def test(
     fit: Fit,
@@ -128,10 +131,23 @@ def _f_test(
 def _status(fit: Fit, contrast: Contrast, min_values: int, observed: np.ndarray | None) -> np.ndarray:
     """The fit's status, unless the contrast is not estimable or rests on too few values. (N,)."""
     status = fit.status.copy()
-    fitted = fit.fitted
+    status[_settled(fit, contrast.L)] = Status.OK
+    fitted = np.isin(status, [Status.OK, Status.SINGULAR])
     lost = ~fit.can_estimate(contrast.L).all(axis=1)
     if min_values and observed is not None:
         values = observed[:, contrast.level_rows].sum(axis=1)
         status[fitted & (values < min_values)] = Status.TOO_FEW_VALUES_IN_CONTRAST
     status[fitted & lost] = Status.NOT_ESTIMABLE
     return status
+
+
+def _settled(fit: Fit, rows: np.ndarray) -> np.ndarray:
+    """Features without curvature in theta for which these contrasts do not hang on theta. Bool (N,).
+
+    d Var / d theta = 2 theta a' Z Z' a for the estimate a' y: zero only if it compares within levels.
+    """
+    known = (fit.status == Status.NO_CURVATURE) & np.isfinite(fit.sigma)
+    variance = rows @ fit.beta_cov @ rows.T
+    slope = rows @ fit.beta_cov_deriv[:, :-1] @ rows.T
+    largest = np.abs(slope).max(axis=(1, 2, 3), initial=0.0)
+    return known & (largest <= SETTLED * np.abs(variance).max(axis=(1, 2)))

@@ -59,6 +59,16 @@ def no_curvature(gram: Gram, state: State) -> np.ndarray:
     return ((np.abs(second) * np.maximum(1.0, state.theta**2) < FLAT) & (state.theta != 0)).any(axis=1)
 
 
+def sigma_known(state: State) -> np.ndarray:
+    """Features whose residual sum of squares does not move with theta at all. Bool (N,).
+
+    Where such a feature has no curvature, the random effect is swept out by the fixed effects altogether:
+    sigma, and every contrast whose variance does not depend on theta, are known all the same.
+    """
+    value, slope, _ = state.pieces
+    return (np.abs(slope.rss) < FLAT * value.rss[:, None]).all(axis=1)
+
+
 def singular(layout: Layout, theta: np.ndarray) -> np.ndarray:
     """Features whose estimate lies on the boundary. (N, q) -> bool (N,)."""
     return (layout.boundary & (theta == 0)).any(axis=1)

@@ -115,8 +115,11 @@ def _information(dof: np.ndarray, sigma: np.ndarray, rss: np.ndarray, state: Sta
 
 def _inverse(information: np.ndarray) -> np.ndarray:
     """Inverse on the directions with curvature, zero on the others. (N, m, m)."""
-    size = np.sqrt(np.maximum(np.abs(np.diagonal(information, axis1=1, axis2=2)), 1e-300))
+    diagonal = np.abs(np.diagonal(information, axis1=1, axis2=2))
+    dead = diagonal < CURVATURE
+    size = np.sqrt(np.where(dead, 1.0, diagonal))
     scaled = information / size[:, :, None] / size[:, None, :]
+    scaled = np.where(dead[:, :, None] | dead[:, None, :], 0.0, scaled)
     fine = np.isfinite(scaled).all(axis=(1, 2))
     scaled[~fine] = np.eye(scaled.shape[1])
     values, vectors = np.linalg.eigh(scaled)

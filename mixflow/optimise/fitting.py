@@ -14,7 +14,7 @@ from mixflow.design.observed import Observed, observe
 from mixflow.likelihood.exact import Gram
 from mixflow.model import Fit
 from mixflow.optimise import mapped
-from mixflow.optimise.boundary import no_curvature, settle, singular
+from mixflow.optimise.boundary import no_curvature, settle, sigma_known, singular
 from mixflow.optimise.components import Components, components
 from mixflow.optimise.estimates import Estimates, estimates
 from mixflow.optimise.newton import State, fresh
@@ -101,7 +101,9 @@ def _optimise(layout: Layout, gram: Gram, flat: np.ndarray) -> tuple[State, np.n
     if layout.n_theta:
         state = settle(layout, gram, mapped.minimise(layout, gram, state.theta))
         ending[singular(layout, state.theta)] = Status.SINGULAR
-        ending[no_curvature(gram, state)] = Status.NO_CURVATURE
+        blind = no_curvature(gram, state)
+        ending[blind] = Status.NO_CURVATURE
+        state.theta[blind & ~sigma_known(state)] = np.nan
         ending[~state.done] = Status.NO_CONVERGENCE
         ending[~np.isfinite(state.value)] = Status.NOT_FINITE
     ending[flat] = Status.NO_VARIATION
@@ -116,24 +118,21 @@ def _fill(
     iterations: np.ndarray,
     ending: np.ndarray,
 ) -> None:
-    """Put estimates into their features' rows; only those that ended well carry numbers."""
+    """Put estimates into their features' rows; only those that ended well carry numbers.
+
+    A feature without curvature keeps what does not hang on theta (see `boundary.sigma_known`): a contrast
+    within the levels of its random effect is as good as ever.
+    """
     finite = np.isfinite(found.loglik) & np.isfinite(found.sigma)
     ending[~finite & np.isin(ending, [Status.OK, Status.SINGULAR])] = Status.NOT_FINITE
     out["status"][run] = ending
     out["iterations"][run] = iterations
     good = np.isin(ending, [Status.OK, Status.SINGULAR])
+    some = good | ((ending == Status.NO_CURVATURE) & finite)
+    for name in ("solution", "beta_cov", "beta_cov_deriv", "par_cov", "null_space", "sigma", "loglik"):
+        out[name][run[some]] = getattr(found, name)[some]
     rows = run[good]
-    for name in (
-        "solution",
-        "beta_cov",
-        "beta_cov_deriv",
-        "par_cov",
-        "null_space",
-        "theta",
-        "sigma",
-        "loglik",
-    ):
-        out[name][rows] = getattr(found, name)[good]
+    out["theta"][rows] = found.theta[good]
     out["variance"][rows] = parts.variance(found.theta, found.sigma)[good]
     out["share"][rows] = parts.share(found.theta, found.sigma)[good]
     for group, mode in found.modes.items():

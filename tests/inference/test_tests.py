@@ -192,3 +192,33 @@ def test_df_of_a_contrast_do_not_depend_on_its_scale() -> None:
     one, ten = (degrees_of_freedom(fit, np.array([[0, 0, 1.0, 0]]) * k) for k in (1, 10))
     np.testing.assert_allclose(ten[1], one[1])
     np.testing.assert_allclose(ten[0], 100 * one[0])
+
+
+def test_a_random_effect_swept_out_by_the_fixed_effects_leaves_contrasts_within_its_levels() -> None:
+    """u and v are seen in one lab, w in the other: u and v compare within a lab, w against them does not."""
+    frame = pd.DataFrame({"c": pd.Categorical(list("uuuvvvwww")), "lab": pd.Categorical(list("ppppppqqq"))})
+    y = np.random.default_rng(0).normal(size=(3, 9))
+    design = build(parse("~ c + (1 | lab)"), frame)
+    fit = fit_features(design, y, list("abc"))
+    assert (fit.status == Status.NO_CURVATURE).all() and not fit.fitted.any()
+    assert np.isnan(fit.theta).all() and np.isnan(fit.variance).all()
+    asked = contrasts.build(
+        {"vu": {"c": ["v", "u"]}, "wu": {"c": ["w", "u"]}, "any": {"c": "omnibus"}}, design
+    )
+    found = run_tests(fit, asked)
+    assert (found["status"][:, 0] == Status.OK).all()
+    assert (found["status"][:, 1] == Status.NO_CURVATURE).all() and np.isnan(found["p_value"][:, 1]).all()
+    assert (found["f_status"][:, 0] == Status.NO_CURVATURE).all()
+    plain = build(parse("~ c"), frame)
+    alone = run_tests(fit_features(plain, y, list("abc")), contrasts.build({"vu": {"c": ["v", "u"]}}, plain))
+    for name in ("estimate", "std_error", "df", "p_value"):
+        np.testing.assert_allclose(found[name][:, 0], alone[name][:, 0], rtol=1e-7, err_msg=name)
+
+
+def test_one_residual_degree_of_freedom_cannot_tell_lab_from_noise() -> None:
+    frame = pd.DataFrame({"c": pd.Categorical(list("uvv")), "lab": pd.Categorical(list("qpq"))})
+    design = build(parse("~ c + (1 | lab)"), frame)
+    fit = fit_features(design, np.random.default_rng(1).normal(size=(2, 3)), list("ab"))
+    assert (fit.status == Status.NO_CURVATURE).all()
+    found = run_tests(fit, contrasts.build({"vu": {"c": ["v", "u"]}}, design))
+    assert (found["status"] == Status.NO_CURVATURE).all() and np.isnan(found["estimate"]).all()
