@@ -49,13 +49,13 @@ def big(n_features: int = 20_000, n_contrasts: int = 20, seed: int = 3) -> xr.Da
         "data/samples": small["data/samples"].to_dataset(inherit=False),
         "data/features": xr.Dataset({"name": ("feature", names)}),
         "fits/mixed": fit,
-        "tests/mixed": random_tests(ids, n_contrasts, rng),
+        "tests/mixed": random_tests(ids, n_contrasts, fit["coef"].values, rng),
         "provenance": provenance(config="study: big"),
     }
     return xr.DataTree.from_dict(tree)
 
 
-def random_tests(ids: np.ndarray, n: int, rng: np.random.Generator) -> xr.Dataset:
+def random_tests(ids: np.ndarray, n: int, coef: np.ndarray, rng: np.random.Generator) -> xr.Dataset:
     """tests/<model> with estimates, errors and Satterthwaite-like df that differ in every cell."""
     shape = (len(ids), n)
     error = rng.gamma(8, 0.03, shape)
@@ -87,7 +87,9 @@ def random_tests(ids: np.ndarray, n: int, rng: np.random.Generator) -> xr.Datase
         for i in range(n)
     ]
     data = {name: (("feature", "contrast"), value) for name, value in values.items()}
-    coords = {"feature": ids, "contrast": np.array([f["name"] for f in facts], dtype=object)}
+    data["matrix"] = (("contrast", "coef"), rng.normal(size=(n, len(coef))))
+    names = np.array([f["name"] for f in facts], dtype=object)
+    coords = {"feature": ids, "contrast": names, "coef": coef}
     return xr.Dataset(
         data,
         coords,
