@@ -13,6 +13,19 @@ CANCELLED = 1e-8
 
 
 @dataclass(frozen=True)
+class KenwardRoger:
+    """What Kenward and Roger's tests need; r variance parameters (natural ones: variances, covariances).
+
+    ``cov``: adjusted covariance of beta; ``P``: X' dV^-1/dgamma X in the coordinates of beta; ``W``: covariance
+    of the variance parameters from the expected information (Kenward and Roger 1997, Biometrics 53:983).
+    """
+
+    cov: np.ndarray  # (N, p, p)
+    P: np.ndarray  # (N, r, p, p)
+    W: np.ndarray  # (N, r, r)
+
+
+@dataclass(frozen=True)
 class Fit:
     """Estimates of one model for N features, p coefficients, q variance parameters; arrays on the host.
 
@@ -47,6 +60,9 @@ class Fit:
     share: np.ndarray  # (N, components)
     modes: dict[str, np.ndarray] = field(default_factory=dict)  # group -> (N, effects)
     mode_sds: dict[str, np.ndarray] = field(default_factory=dict)
+    kr: KenwardRoger | None = None
+    structure_names: tuple[str, ...] = ()  # natural parameters of structured covariances: rho, sd ratios
+    structure: np.ndarray | None = None  # (N, len(structure_names))
 
     @property
     def beta(self) -> np.ndarray:

@@ -1,0 +1,5 @@
+"""Analyses of a fitted model: each a function of fit, design and values that gives one tidy table."""
+
+from mixflow.derived.analysis import ANALYSES, Analysis, Subject, register
+
+__all__ = ["ANALYSES", "Analysis", "Subject", "register"]

@@ -1,0 +1,60 @@
+"""What an analysis is: a name, words for the reader, and a function from a fitted model to a tidy table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixflow.design import Design
+from mixflow.inference.contrasts import Contrast
+from mixflow.model import Fit
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What an analysis looks at: one model's fit, its design, the values fitted (feature, row of the design).
+
+    ``contrasts``: those the config asks for; ``df``: method of denominator df; ``alpha``: level of error.
+    """
+
+    fit: Fit
+    design: Design
+    values: np.ndarray
+    contrasts: tuple[Contrast, ...] = ()
+    df: str = "satterthwaite"
+    alpha: float = 0.05
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """``run(subject, **options)`` -> a table whose first column is ``feature``; one row may be a level, a term.
+
+    ``title``, ``purpose`` (one sentence) and ``help`` (how to read it, with the source) are the report's words.
+    ``options``: JSON schema of each option, from which the config is checked and documented.
+    ``columns``: meaning (with unit) of each column of the table.
+    """
+
+    name: str
+    title: str
+    purpose: str
+    help: str
+    run: Callable[..., pd.DataFrame]
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+ANALYSES: dict[str, Analysis] = {}
+"""Every analysis by its name in the config; filled by the modules of this package."""
+
+
+def register(analysis: Analysis) -> Analysis:
+    """Add an analysis; a name is used once."""
+    if analysis.name in ANALYSES:
+        raise ValueError(f"two analyses are called '{analysis.name}'")
+    ANALYSES[analysis.name] = analysis
+    return analysis
