@@ -103,7 +103,7 @@ def _study(raw: dict[str, Any], path: Path, file: yamlfile.YamlFile) -> Study:
         samples=_samples(raw["samples"], columns, find),
         preprocess=_preprocess(raw["preprocess"]),
         batch=_batch(raw["batch"]),
-        models=tuple(_model(name, spec, columns) for name, spec in raw["models"].items()),
+        models=tuple(_model(name, spec, columns, find) for name, spec in raw["models"].items()),
         few_levels=raw["few_levels"],
         report=Report(**{**raw["report"], "features": tuple(raw["report"]["features"])}),
         shards=None if raw["shards"] == "auto" else raw["shards"],
@@ -200,7 +200,7 @@ def _batch(raw: dict[str, Any]) -> Batch:
     return Batch(**{**raw, "factors": _names(raw["factors"]), "keep": keep})
 
 
-def _model(name: str, raw: dict[str, Any], columns: dict[str, Column]) -> ModelConfig:
+def _model(name: str, raw: dict[str, Any], columns: dict[str, Column], find: _Finder) -> ModelConfig:
     return ModelConfig(
         name=name,
         formula=raw["formula"],
@@ -212,7 +212,19 @@ def _model(name: str, raw: dict[str, Any], columns: dict[str, Column]) -> ModelC
         include={column: _names(levels) for column, levels in raw["include"].items()},
         exclude={column: _names(levels) for column, levels in raw["exclude"].items()},
         compare_to=raw["compare_to"],
+        df=raw["df"],
+        residual=raw["residual"],
+        dispersion=raw["dispersion"],
+        relationship={group: find(file) for group, file in raw["relationship"].items()},
+        analyses=_analyses(raw["analyses"]),
     )
+
+
+def _analyses(raw: dict[str, Any] | list[str]) -> dict[str, dict[str, Any]]:
+    """A list of names means these analyses without options."""
+    if isinstance(raw, list):
+        return {name: {} for name in raw}
+    return {name: options or {} for name, options in raw.items()}
 
 
 def _contrast(raw: dict[str, Any], columns: dict[str, Column]) -> ContrastSpec:

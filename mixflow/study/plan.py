@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mixflow.study.columns import fixed_columns, kept_columns, terms_of
 from mixflow.study.config import ContrastSpec, ModelConfig, Study
@@ -58,6 +59,11 @@ class ModelPlan:
     include: dict[str, tuple[str, ...]]
     exclude: dict[str, tuple[str, ...]]
     compare_to: str | None
+    df: str = "satterthwaite"
+    residual: str | None = None
+    dispersion: str | None = None
+    relationship: dict[str, Path] = field(default_factory=dict)
+    analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
     origin: str = "config"
     replaces: str | None = None
     note: str = ""
@@ -115,6 +121,11 @@ def _planned(model: ModelConfig, headline: str | None) -> ModelPlan:
         include=model.include,
         exclude=model.exclude,
         compare_to=model.compare_to or headline,
+        df=model.df,
+        residual=model.residual,
+        dispersion=model.dispersion,
+        relationship=model.relationship,
+        analyses=model.analyses,
     )
 
 
@@ -139,6 +150,7 @@ def companions(study: Study, model: ModelPlan, sheet: Sheet | None) -> list[Mode
                 formula=formula,
                 title=f"{shown} as a fixed effect",
                 compare_to=model.name,
+                analyses={},  # their options speak of the headline's random effects
                 origin="few-levels",
                 replaces=group,
                 note=f"{group} has {levels} levels among the samples fitted, fewer than {FEW_LEVELS}: its "

@@ -130,6 +130,12 @@ class ModelConfig:
     include: dict[str, tuple[str, ...]]
     exclude: dict[str, tuple[str, ...]]
     compare_to: str | None
+    df: str = "satterthwaite"
+    residual: str | None = None
+    dispersion: str | None = None
+    relationship: dict[str, Path] = field(default_factory=dict)
+    analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Options of each analysis by the name of its table; the key `analysis` where that is not the analysis's."""
 
 
 @dataclass(frozen=True)
