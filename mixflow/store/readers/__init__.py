@@ -14,6 +14,7 @@ from mixflow.store.readers import (
     long,
     maxquant,
     metaphlan,
+    msstats,
     pyradiomics,
     wide,
 )
@@ -34,6 +35,7 @@ FORMATS: dict[str, Reader] = {
         diann.READER,
         pyradiomics.READER,
         metaphlan.READER,
+        msstats.READER,
         long.READER,
         wide.READER,
     )

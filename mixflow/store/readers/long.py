@@ -59,11 +59,15 @@ def recognise(head: Head) -> bool:
 
 def read(path: Path, options: dict[str, Any]) -> RawTable:
     """Read a long table; an absent pair of feature and sample is missing, a repeated one is refused."""
-    table = open_table(path, options)
+    return read_opened(open_table(path, options), options)
+
+
+def read_opened(table: Table, options: Mapping[str, Any]) -> RawTable:
+    """The same for an opened table."""
     role = _roles(table, options)
     refuse_empty(table, role["sample"], "sample")
     refuse_empty(table, role["feature"][:1], "feature")
-    i, feature_ids = _codes(_feature_of(table, role["feature"]))
+    i, feature_ids = _codes(feature_of(table, role["feature"]))
     j, sample_ids = _codes(table.frame[role["sample"][0]].str.strip())
     if date_rule(table, options) == "refuse":
         check_dates(
@@ -75,7 +79,9 @@ def read(path: Path, options: dict[str, Any]) -> RawTable:
     values, notes = apply_zero_rule(table, values, options)
     features, samples, unused = _describe(table, role, i, j, options)
     if unused:
-        notes.append(f"{path.name}: columns that describe neither features nor samples: {', '.join(unused)}.")
+        notes.append(
+            f"{table.path.name}: columns that describe neither features nor samples: {', '.join(unused)}."
+        )
     features = features.set_axis(pd.Index(feature_ids, dtype=object))
     samples = samples.set_axis(pd.Index(sample_ids, dtype=object))
     return build(table, values, features, samples, "long", None, notes)
@@ -87,7 +93,7 @@ def _codes(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     return np.asarray(code), [str(text) for text in texts]
 
 
-def _feature_of(table: Table, names: Sequence[str]) -> pd.Series:
+def feature_of(table: Table, names: Sequence[str]) -> pd.Series:
     """Feature of each row: the parts that are not empty, joined by '_' (MSstats leaves fragments empty)."""
     out = table.frame[names[0]].str.strip()
     for name in names[1:]:

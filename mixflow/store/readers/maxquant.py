@@ -44,6 +44,7 @@ _ANNOTATION = {
     "Gene names": "gene",
     "Leading razor protein": "protein",
     "Proteins": "proteins",
+    "Sequence": "peptide",
     "Majority protein IDs": "protein",
     "Protein IDs": "proteins",
     "Protein names": "description",

@@ -86,12 +86,20 @@ CASES = [
         {("45853_NSLILGFR_2", "I171025_Run180_BXD32_HF_ET2030"): 46906.1},
     ),
     Case(
-        "proteomics/cptac_study6_ABC_msstats.tsv.gz", "long", None, (10224, 27), 132721,
-        {("CETVAAARPVT_2", "20080311_CPTAC6_07_6A005"): 67371.0},
+        "proteomics/cptac_study6_ABC_msstats.tsv.gz", "msstats", "intensity", (10203, 27), 132329,
+        {("CETVAAARPVT_2", "20080311_CPTAC6_07_6A005"): 67371.0}, dropped={"contaminant": 21},
     ),
     Case(
-        "proteomics/cox2014_ups1_ups2_msstats.tsv.gz", "long", None, (22616, 8), 22616 * 8 - 156165,
-        {("DPAATSVAAAR_2", "20130510_EXQ1_IgPa_QC_UPS1_01"): 1144800000.0},
+        "proteomics/cptac_study6_ABC_msstats.tsv.gz", "msstats", "intensity", (10224, 27), 132721,
+        {("CETVAAARPVT_2", "20080311_CPTAC6_07_6A005"): 67371.0}, {"contaminants": {"drop": False}},
+    ),
+    Case(
+        "proteomics/cox2014_ups1_ups2_msstats.tsv.gz", "msstats", "intensity", (22502, 8), 24418,
+        {("DPAATSVAAAR_2", "20130510_EXQ1_IgPa_QC_UPS1_01"): 1144800000.0}, dropped={"contaminant": 114},
+    ),
+    Case(
+        "proteomics/cox2014_ups1_ups2_msstats.tsv.gz", "msstats", "intensity", (22616, 8), 22616 * 8 - 156165,
+        {("DPAATSVAAAR_2", "20130510_EXQ1_IgPa_QC_UPS1_01"): 1144800000.0}, {"contaminants": {"drop": False}},
     ),
     Case(
         "microbiome/hmp2_maaslin2_taxonomy.tsv", "wide", None, (87, 1595), 0,
@@ -223,11 +231,25 @@ def test_diann_keeps_the_paths_of_runs(shared_data: Path) -> None:
 
 
 def test_msstats_columns_find_their_place(shared_data: Path) -> None:
-    raw = readers.read([shared_data / "proteomics/cptac_study6_ABC_msstats.tsv.gz"])
+    path = shared_data / "proteomics/cptac_study6_ABC_msstats.tsv.gz"
+    raw = readers.read([path], options={"contaminants": {"drop": False}})
     assert list(raw.samples.columns) == ["Condition", "BioReplicate"]
     assert raw.samples["BioReplicate"].nunique() == 3
-    assert raw.features.loc["CETVAAARPVT_2", "ProteinName"] == "P01127ups"
-    assert raw.features["ProteinName"].nunique() == 1446
+    row = raw.features.loc["CETVAAARPVT_2"]
+    assert row.to_dict() == {
+        "name": "CETVAAARPVT_2", "protein": "P01127ups", "peptide": "CETVAAARPVT", "charge": "2",
+    }  # fmt: skip
+    assert raw.features["protein"].nunique() == 1446
+    assert raw.features["protein"].str.contains(";").sum() == 1099
+    assert raw.features.loc["DIVGAVLK", ["protein", "charge"]].tolist() == ["P00330;P00331;P38113", ""]
+
+
+def test_maxquant_peptides_know_their_proteins(shared_data: Path) -> None:
+    raw = readers.read([shared_data / "proteomics/cptac_study6_peptides200.txt.gz"])
+    row, ups = raw.features.loc["AFTECCVVASQLR"], "P01031ups|CO5_HUMAN_UPS"
+    assert row[["peptide", "protein", "proteins"]].tolist() == ["AFTECCVVASQLR", ups, ups]
+    assert raw.features["proteins"].str.contains(";").sum() == 162
+    assert not (raw.features["proteins"] == "").any()
 
 
 def test_phantom_ids_and_columns(shared_data: Path) -> None:
