@@ -105,6 +105,14 @@ def test(config: Config = None, configfile: ConfigFile = None, model: Model = No
 
 
 @app.command()
+def analyse(config: Config = None, configfile: ConfigFile = None, model: Model = None) -> None:
+    """Run the analyses of the fits (no refit), and assemble the study's store."""
+    from mixflow.pipeline import launch, local
+
+    local.analyse(launch.study(config or configfile), model or [], tell)
+
+
+@app.command()
 def report(
     store: Store,
     feature: Annotated[

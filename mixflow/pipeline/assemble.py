@@ -18,16 +18,24 @@ from mixflow.study.config import Study
 LOGGER = logging.getLogger(__name__)
 
 
-def run(study: Study, data: Path, batch: Path, models: Sequence[Path], out: Path) -> str:
+def run(
+    study: Study,
+    data: Path,
+    batch: Path,
+    models: Sequence[Path],
+    out: Path,
+    analyses: Sequence[Path] = (),
+) -> str:
     """Join the stores of the steps (``models`` in the order of the report) as ``out``."""
     clock = provenance.Clock()
-    parts = [zarr_io.load(path) for path in (data, batch, *models)]
+    paths = (data, batch, *models, *analyses)
+    parts = [zarr_io.load(path) for path in paths]
     groups: dict[str, xr.Dataset] = {}
-    for path, part in zip((data, batch, *models), parts, strict=True):
+    for path, part in zip(paths, parts, strict=True):
         _take(groups, part, path)
     groups["data/one_group"] = seen.one_group_table(study, groups["data"], sheets.from_tree(parts[0]))
     before = [step for part in parts for step in provenance.steps(part)]
-    last = record.group(study, "assemble", clock, [data, batch, *models], before)
+    last = record.group(study, "assemble", clock, paths, before)
     groups["provenance"] = last.assign_attrs(config=yaml.safe_dump(study.raw, sort_keys=False))
     groups["/"] = xr.Dataset(attrs={"models": json.dumps([path.stem for path in models])})
     zarr_io.write(xr.DataTree.from_dict(groups), out)
@@ -40,7 +48,7 @@ def _take(groups: dict[str, xr.Dataset], part: xr.DataTree, path: Path) -> None:
     for node in part.subtree:
         name = node.path.strip("/")
         dataset = node.to_dataset(inherit=False)
-        if name in ("", "provenance") or not dataset.variables:
+        if name in ("", "provenance") or not (dataset.variables or dataset.attrs):
             continue
         if name in groups:
             remedy = "remove the folder work of this study's results and run again"

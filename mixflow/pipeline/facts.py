@@ -7,21 +7,21 @@ from typing import Any
 
 import pandas as pd
 
-from mixflow.design import build
 from mixflow.formula import Terms
 from mixflow.formula.words import words
 from mixflow.pipeline.fit import Task
 from mixflow.study.columns import terms_of
 from mixflow.study.config import Study
 from mixflow.study.plan import FEW_LEVELS, ModelPlan
+from mixflow.study.structure import design_of
 
 
 def attributes(study: Study, task: Task) -> dict[str, Any]:
     """Attributes of the group `fits/<model>` (docs/ARCHITECTURE.md)."""
     plan, terms = task.plan, terms_of(study, task.plan)
-    used = task.frame.dropna(subset=[name for name in task.frame if name in terms.variables])
+    design = design_of(study, plan, task.frame)
+    used = task.frame.iloc[design.rows]
     labels = {name: column.label for name, column in task.sheet.columns.items()}
-    design = build(terms, task.frame)
     references = {v.name: v.levels[0] for v in design.variables if v.kind == "factor"}
     return {
         "words": words(terms, labels),
@@ -31,6 +31,9 @@ def attributes(study: Study, task: Task) -> dict[str, Any]:
         "role": role_of(plan),
         "compare_to": plan.compare_to or "",
         "note": plan.note,
+        "residual": plan.residual or "",
+        "dispersion": plan.dispersion or "",
+        "relationship": json.dumps(sorted(plan.relationship)),
         "fit_on": study.batch.fit_on,
         "n_samples": len(used),
         "rows": json.dumps([str(i) for i in used.index]),

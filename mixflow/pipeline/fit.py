@@ -19,6 +19,7 @@ from mixflow.store import fits, provenance, zarr_io
 from mixflow.study.config import Study
 from mixflow.study.plan import ModelPlan, fitted_frame, load_plan, shard_slice
 from mixflow.study.sheet import Sheet
+from mixflow.study.structure import fit_options
 
 LOGGER = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def run(study: Study, model: str, shard: str, data: Path, batch: Path | None, ou
         reml=task.plan.reml,
         feature_ids=task.feature_ids[part],
         progress=_progress(),
+        **fit_options(task.plan),
     )
     group = fits.to_dataset(fit, **{fitted.ATTR: json.dumps(fitted.settings(study, task))})
     steps = record.group(study, f"fit {model} {shard}", clock, [data], task.steps)

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixflow.design import build
 from mixflow.errors import MixflowError, Problem
-from mixflow.study.columns import terms_of
+from mixflow.study.columns import structure_columns, terms_of
 from mixflow.study.config import Study
+from mixflow.study.structure import design_of, needs_kenward_roger
 
 if TYPE_CHECKING:
     from mixflow.pipeline.fit import Task
@@ -26,15 +26,20 @@ ATTR = "fitted_with"
 
 def settings(study: Study, task: Task) -> dict[str, Any]:
     """What decides the numbers of a fit, by the words that tell a difference; long parts as digests."""
-    plan, terms = task.plan, terms_of(study, task.plan)
-    used = task.frame[sorted(terms.variables & set(task.frame.columns))]
+    plan = task.plan
+    named = terms_of(study, plan).variables | structure_columns(plan)
+    used = task.frame[sorted(named & set(task.frame.columns))]
     return {
         "formula": plan.formula,
         "reml": plan.reml,
         "include": {name: list(levels) for name, levels in plan.include.items()},
         "exclude": {name: list(levels) for name, levels in plan.exclude.items()},
         "fit_on": study.batch.fit_on,
-        "coefficients": list(build(terms, task.frame).coef_names),
+        "residual": plan.residual or "",
+        "dispersion": plan.dispersion or "",
+        "Kenward-Roger": needs_kenward_roger(plan),
+        "relationship": {group: _digest(path.read_bytes()) for group, path in plan.relationship.items()},
+        "coefficients": list(design_of(study, plan, task.frame).coef_names),
         "samples": _digest(json.dumps([str(i) for i in task.frame.index]).encode()),
         "columns of the sample sheet": _digest(_as_text(used).encode()),
         "values": _digest(np.ascontiguousarray(task.values).tobytes()),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mixflow.design import Design, build
+from mixflow.design import Design
 from mixflow.inference import contrasts as contrasts_module
 from mixflow.inference import tests as tests_module
 from mixflow.inference.contrasts import Contrast
@@ -19,10 +19,20 @@ from mixflow.model.fit import Fit
 from mixflow.pipeline import facts, fitted, record, shards
 from mixflow.pipeline.fit import Task, load_task
 from mixflow.store import fits, provenance, zarr_io
-from mixflow.study.columns import terms_of
 from mixflow.study.config import Study
+from mixflow.study.plan import ModelPlan
+from mixflow.study.structure import design_of
 
 LOGGER = logging.getLogger(__name__)
+SATTERTHWAITE = "satterthwaite"
+DF_METHODS = {
+    SATTERTHWAITE: "Satterthwaite",
+    "kenward-roger": "Kenward-Roger",
+    "residual": "residual",
+    "containment": "containment",
+    "z": "z",
+}
+"""Methods of denominator degrees of freedom as the report names them."""
 
 
 def run(
@@ -44,15 +54,15 @@ def run(
 def tested(study: Study, task: Task, group: xr.Dataset) -> xr.Dataset:
     """The group `tests/<model>`: the configured contrasts on the fits ``group``."""
     fit = fits.from_dataset(group)
-    design = build(terms_of(study, task.plan), task.frame)
-    labels = {column.name: column.raw for column in task.sheet.columns.values() if column.raw}
-    asked = contrasts_module.build(task.plan.contrasts, design, labels)
+    design = design_of(study, task.plan, task.frame)
+    asked = contrasts_module.build(task.plan.contrasts, design, task.sheet.raw_levels)
     found = tests_module.test(
         fit,
         asked,
         adjust=task.plan.adjust,
         observed=~np.isnan(task.values[:, design.rows]),
         min_values=task.plan.min_values,
+        **df_method(task.plan, design),
     )
     return to_dataset(found, asked, fit).assign_attrs(attributes(study, task, asked, design))
 
@@ -83,6 +93,7 @@ def to_dataset(found: dict[str, np.ndarray], asked: Sequence[Contrast], fit: Fit
 def attributes(study: Study, task: Task, asked: Sequence[Contrast], design: Design) -> dict[str, Any]:
     """Attributes of the group `tests/<model>` (docs/ARCHITECTURE.md)."""
     references = {v.name: v.levels[0] for v in design.variables if v.kind == "factor"}
+    default = SATTERTHWAITE if design.random or task.plan.residual or task.plan.dispersion else "residual"
 
     def told(kind: str) -> str:
         return json.dumps([_told(contrast, references) for contrast in asked if contrast.kind == kind])
@@ -92,8 +103,18 @@ def attributes(study: Study, task: Task, asked: Sequence[Contrast], design: Desi
         "omnibus": told("F"),
         "adjust": task.plan.adjust,
         "alpha": study.report.alpha,
-        "df_method": "Satterthwaite" if design.random else "residual",
+        "df_method": DF_METHODS[df_method(task.plan, design).get("df", default)],
     }
+
+
+def df_method(plan: ModelPlan, design: Design) -> dict[str, str]:
+    """Keyword argument `df` of the tests where it is not the default, Satterthwaite's.
+
+    Without random effects and residual structure the methods that look for df all give the residual df.
+    """
+    plain = not (design.random or plan.residual or plan.dispersion)
+    same = plan.df == SATTERTHWAITE or (plain and plan.df != "z")
+    return {} if same else {"df": plan.df}
 
 
 def _told(contrast: Contrast, references: dict[str, str]) -> dict[str, Any]:

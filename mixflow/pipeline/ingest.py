@@ -20,8 +20,8 @@ from mixflow.study import join
 from mixflow.study import sheet as sheet_module
 from mixflow.study.columns import used_columns
 from mixflow.study.config import Study
+from mixflow.study.reading import beside, reader_options
 from mixflow.study.sheet import Joined, Sheet
-from mixflow.study.validate import beside, reader_options
 
 LOGGER = logging.getLogger(__name__)
 

@@ -53,7 +53,7 @@ def fit(study: Study, models: Sequence[str], tell: Tell) -> None:
 
 def test(study: Study, models: Sequence[str], tell: Tell) -> None:
     """Test the contrasts of the models named (all if none) on their fits, and assemble the study's store."""
-    from mixflow.pipeline import assemble, gather
+    from mixflow.pipeline import gather
 
     paths, plan = Paths(study.name), load_plan(study)
     data, harmonised = _fitted_from(study, paths)
@@ -62,8 +62,40 @@ def test(study: Study, models: Sequence[str], tell: Tell) -> None:
     for model in chosen:
         shards = [_needed(out, "fit") for _, out in _shards(paths, plan, model)]
         tell(gather.run(study, model, shards, data, paths.model(model), harmonised))
+    _assemble(study, tell)
+
+
+def analyse(study: Study, models: Sequence[str], tell: Tell) -> None:
+    """Run the analyses of the models named (all that have any if none), and assemble the study's store."""
+    from mixflow.pipeline import analyse as step
+
+    paths, plan = Paths(study.name), load_plan(study)
+    data, harmonised = _fitted_from(study, paths)
+    chosen = [name for name in _chosen(plan, models) if plan.model(name).analyses]
+    if not chosen:
+        remedy = "name some under models.<model>.analyses, for example: analyses: {r2: }"
+        raise MixflowError(Problem("the config asks for no analyses of these models", remedy=remedy))
+    by_command.note(paths, "analyse", "assemble")
+    for model in chosen:
+        gathered = _needed(paths.model(model), "test")
+        tell(step.run(study, model, gathered, data, paths.analyses(model), harmonised))
+    _assemble(study, tell)
+
+
+def _assemble(study: Study, tell: Tell) -> None:
+    """All models, with those analyses that were made from the fits and tests as they are now."""
+    from mixflow.pipeline import assemble
+    from mixflow.pipeline.analyse import is_current
+
+    paths, plan = Paths(study.name), load_plan(study)
     stores = [_needed(paths.model(model), "test") for model in plan.names]
-    tell(assemble.run(study, data, _needed(paths.batch, "batch"), stores, paths.store))
+    having = [model.name for model in plan.models if model.analyses]
+    current = [name for name in having if is_current(paths.analyses(name), paths.model(name))]
+    data, batch = _needed(paths.data, "batch"), _needed(paths.batch, "batch")
+    tell(assemble.run(study, data, batch, stores, paths.store, [paths.analyses(name) for name in current]))
+    left = [name for name in having if name not in current]
+    if left:
+        tell(f"Without the analyses of {', '.join(left)}; for these: mixflow analyse")
 
 
 def _shards(paths: Paths, plan: Plan, model: str) -> list[tuple[str, Path]]:

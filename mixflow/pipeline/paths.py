@@ -66,6 +66,10 @@ class Paths:
         """Fits and tests of a model, all features."""
         return self.work / "models" / f"{model}.zarr"
 
+    def analyses(self, model: str) -> Path:
+        """Tables of the analyses of a model."""
+        return self.work / "analyses" / f"{model}.zarr"
+
     @property
     def store(self) -> Path:
         """The one store of the study; the report reads nothing else."""

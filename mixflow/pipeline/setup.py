@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mixflow.study import config as config_module
 from mixflow.study.columns import fixed_columns, kept_columns, terms_of
 from mixflow.study.config import Study
 from mixflow.study.plan import Plan, load_plan
+from mixflow.study.structure import needs_kenward_roger
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 SETTINGS: dict[str, tuple[str, ...]] = {
@@ -48,6 +50,11 @@ class Workflow:
         optional = [self.study.data.features, self.study.samples.file]
         return [str(path) for path in (*self.study.data.files, *optional) if path is not None]
 
+    def checked(self) -> list[str]:
+        """The files that the check reads: also those of known relationships."""
+        known = [path for name in self.plan.names for path in self.relationships(name)]
+        return [*self.inputs(), *dict.fromkeys(known)]
+
     def shards(self, model: str) -> list[str]:
         """The stores of the shards of a model, first to last."""
         count = self.plan.n_shards
@@ -64,6 +71,14 @@ class Workflow:
             found["batch"] = str(self.paths.batch)
         return found
 
+    def relationships(self, model: str) -> list[str]:
+        """Files with known relationships that a model reads."""
+        return [str(path) for path in self.plan.model(model).relationship.values()]
+
+    def analyses(self) -> list[str]:
+        """The stores of the analyses, of the models that have any."""
+        return [str(self.paths.analyses(model.name)) for model in self.plan.models if model.analyses]
+
     def settings(self, step: str) -> str:
         """Hash of the part of the config that ``step`` depends on; another value runs the step again."""
         if step == "batch":
@@ -75,13 +90,18 @@ class Workflow:
     def fit_settings(self, model: str) -> str:
         """The same for the fits of a model: not its contrasts, which are tested without a refit."""
         plan = self.plan.model(model)
-        return _hash(
-            [plan.formula, plan.reml, repr(plan.include), repr(plan.exclude), self.study.batch.fit_on]
-        )
+        structures = [plan.residual, plan.dispersion, sorted(plan.relationship), needs_kenward_roger(plan)]
+        chosen = [repr(plan.include), repr(plan.exclude)]
+        return _hash([plan.formula, plan.reml, *chosen, self.study.batch.fit_on, *structures])
 
     def gather_settings(self, model: str) -> str:
-        """The same for the tests of a model."""
-        return _hash([repr(self.plan.model(model)), self.study.report.alpha, self.study.raw["samples"]])
+        """The same for the tests of a model: not its analyses, which are made without testing again."""
+        plan = replace(self.plan.model(model), analyses={})
+        return _hash([repr(plan), self.study.report.alpha, self.study.raw["samples"]])
+
+    def analyse_settings(self, model: str) -> str:
+        """The same for the analyses of a model."""
+        return _hash([self.plan.model(model).analyses, self.study.seed, self.gather_settings(model)])
 
 
 def _hash(part: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import xlsxwriter
 
 from mixflow.report.section import Section
 
+LOGGER = logging.getLogger(__name__)
 MOST_ROWS = 1_048_576  # of a sheet
 
 
@@ -43,12 +45,17 @@ def write_workbook(sections: list[Section], path: Path) -> Path:
     }
     tables = {name: frame for section in sections for name, frame in section.tables.items()}
     names = sheet_names(list(tables))
+    cut = {name: len(frame) for name, frame in tables.items() if len(frame) >= MOST_ROWS}
+    for name, rows in cut.items():
+        LOGGER.warning("%s: of %d rows of %s the first %d are in it", path.name, rows, name, MOST_ROWS - 1)
     with xlsxwriter.Workbook(str(path), options) as book:
         book.set_properties({"created": datetime(2000, 1, 1)})  # the same store gives the same bytes
         text, bold = book.add_format({"num_format": "@"}), book.add_format({"bold": True, "num_format": "@"})
         contents = pd.DataFrame(
             {"sheet": list(names.values()), "table": list(names), "rows": [len(t) for t in tables.values()]}
         )
+        if cut:
+            contents["note"] = [_cut(name) if name in cut else "" for name in tables]
         for name, frame in {"contents": contents, **{names[n]: t for n, t in tables.items()}}.items():
             sheet = book.add_worksheet(name)
             sheet.freeze_panes(1, 0)
@@ -58,6 +65,11 @@ def write_workbook(sections: list[Section], path: Path) -> Path:
             for at, row in enumerate(frame.head(MOST_ROWS - 1).itertuples(index=False, name=None), start=1):
                 _write_row(sheet, at, row, text)
     return path
+
+
+def _cut(name: str) -> str:
+    file = f"tables/{file_name(name)}.tsv"
+    return f"A sheet holds {MOST_ROWS} rows: the first of the table are here, all are in {file}"
 
 
 def _write_row(sheet: Any, at: int, row: tuple, text: Any) -> None:

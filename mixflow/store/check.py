@@ -10,7 +10,7 @@ import xarray as xr
 from mixflow.errors import MixflowError, Problem
 from mixflow.store.schema import SCHEMA_VERSION, VARIABLES, Variable
 
-_BY_MODEL = ("fits", "tests")
+_BY_MODEL = ("fits", "tests", "analyses")
 
 
 def check(tree: xr.DataTree, file: str | None = None) -> None:

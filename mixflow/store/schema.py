@@ -109,5 +109,8 @@ VARIABLES: tuple[Variable, ...] = (
     _v("tests", "f_p_value", "feature omnibus", "float64", "", "p of F", True),
     _v("tests", "f_q_value", "feature omnibus", "float64", "", "Benjamini-Hochberg", True),
     _v("tests", "f_status", "feature omnibus", "int8", "", "status of the F test", True),
+    # -- analyses/<model>/<name>: the table of an analysis, one variable a column (group attrs: analysis, title, purpose,
+    # help, options (JSON), columns (JSON: meaning with unit of each column, in order))
+    _v("analyses", "*", "row", "any", "", "a column of the analysis's table; its meaning stands in the attr"),
 )
 # fmt: on

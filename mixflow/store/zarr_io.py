@@ -21,8 +21,10 @@ from mixflow.store.schema import SCHEMA_VERSION
 
 BLOCK = 512
 """Features of a chunk are a multiple of this: the block in which features are fitted."""
-MODELLED = ("fits", "tests")
+MODELLED = ("fits", "tests", "analyses")
 """Groups with one group for each model."""
+LONG = ("feature", "row")
+"""Dims that are cut into chunks."""
 CHUNK_BYTES = 4 << 20
 """Aim for the size of a chunk before compression."""
 
@@ -52,10 +54,7 @@ def open(path: Path | str) -> xr.DataTree:
     with _foreign_files_allowed():
         tree = xr.open_datatree(str(path), engine="zarr", consolidated=False)
     check(tree, file=str(path))
-    order = {f"/{kind}/{name}": i for kind in MODELLED for i, name in enumerate(models(tree))}
-    nodes = sorted(
-        tree.subtree, key=lambda node: (node.path.split("/")[1], order.get(node.path, 0), node.path)
-    )
+    nodes = sorted(tree.subtree, key=lambda node: _place(node, tree))
     groups = {node.path: node.to_dataset(inherit=False) for node in nodes}
     return xr.DataTree.from_dict(
         {name: _text_as_objects(_ordered(name, group)) for name, group in groups.items()}
@@ -80,6 +79,18 @@ def load(path: Path | str) -> xr.DataTree:
 def models(tree: xr.DataTree) -> list[str]:
     """Names of the models in the order of the report, as the root's attribute `models` (JSON) has them."""
     return json.loads(tree.attrs.get("models", "[]"))
+
+
+def _place(node: xr.DataTree, tree: xr.DataTree) -> tuple[str, int, int, str]:
+    """Where a group stands: kind, model (attr `models` of the root), analysis (attr `names` of its model)."""
+    kind, model, name, *_ = [*node.path.split("/")[1:], "", ""]
+    order = models(tree) if kind in MODELLED else []
+    names = json.loads(tree[f"{kind}/{model}"].attrs.get("names", "[]")) if name else []
+    return kind, _index(order, model), _index(names, name), node.path
+
+
+def _index(names: list[str], name: str) -> int:
+    return names.index(name) if name in names else -1
 
 
 def group(tree: xr.DataTree, path: str) -> xr.Dataset:
@@ -124,12 +135,12 @@ def _encoding(tree: xr.DataTree) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def chunks(dims: tuple[Any, ...], shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Chunk shape: whole in every dim but ``feature``, which is cut at a multiple of 512 of about 4 MB."""
-    row = itemsize * int(np.prod([n for dim, n in zip(dims, shape, strict=True) if dim != "feature"]))
+    """Chunk shape: whole in every dim but ``feature`` and ``row``, cut at a multiple of 512 of about 4 MB."""
+    row = itemsize * int(np.prod([n for dim, n in zip(dims, shape, strict=True) if dim not in LONG]))
     blocks = max(1, CHUNK_BYTES // max(1, BLOCK * row))
     features = BLOCK * blocks
     return tuple(
-        max(1, min(n, features) if dim == "feature" else n) for dim, n in zip(dims, shape, strict=True)
+        max(1, min(n, features) if dim in LONG else n) for dim, n in zip(dims, shape, strict=True)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def used_columns(study: Study) -> frozenset[str]:
     if study.preprocess.filters.min_observed_by:
         names.add(study.preprocess.filters.min_observed_by.factor)
     for model in study.models:
-        names |= {*model.include, *model.exclude}
+        names |= {*model.include, *model.exclude, *model.relationship, *structure_columns(model)}
         names |= {
             name for spec in model.contrasts.values() for name in (*spec, *spec.get("at", {})) if name != "at"
         }
@@ -46,6 +47,20 @@ def used_columns(study: Study) -> frozenset[str]:
         except MixflowError:
             continue  # validate and the fit say what is wrong with it
     return frozenset(name for name in names if name)
+
+
+def structure_columns(model: ModelConfig | ModelPlan) -> frozenset[str]:
+    """Columns that residual and dispersion of a model name; a text that cannot be read names none."""
+    from mixflow.formula import parse
+
+    names: set[str] = set()
+    inside = re.search(r"\((.*)\)", model.residual or "", flags=re.DOTALL)
+    for formula in (f"~ ({inside[1]})" if inside else None, model.dispersion):
+        try:
+            names |= parse(formula).variables if formula else set()
+        except MixflowError:
+            continue  # the check of the model says what is wrong with it
+    return frozenset(names)
 
 
 def kept_columns(study: Study) -> tuple[str, ...]:

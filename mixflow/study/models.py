@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.study.columns import fixed_columns, kept_columns
+from mixflow.study import analyses
+from mixflow.study.columns import fixed_columns, kept_columns, structure_columns
 from mixflow.study.plan import fitted_frame
 from mixflow.study.rules import near
 from mixflow.study.sheet import Sheet
+from mixflow.study.structure import design_of
 from mixflow.study.study import ModelConfig, Study
 
 if TYPE_CHECKING:
@@ -64,10 +66,12 @@ def _model(study: Study, model: ModelConfig, read: Sheet, bad: Collection[str | 
     problems = list(_chosen(study, model, read))
     terms = collect(problems, lambda: parse(model.formula, columns=list(read.frame.columns)))
     problems = [p if p.file else _placed(p, place, model.formula) for p in problems]
-    if terms is not None and not problems and not terms.variables & set(bad):
+    used = frozenset() if terms is None else terms.variables | structure_columns(model)
+    unknown = list(analyses.check(study, model))
+    if terms is not None and not problems and not used & set(bad):
         problems += _response(study, model, terms)
-        problems += _met(study, model, terms, read)
-    return problems
+        problems += _met(study, model, terms, read, analysed=not unknown)
+    return [*problems, *unknown]
 
 
 def _response(study: Study, model: ModelConfig, terms: Terms) -> list[Problem]:
@@ -107,18 +111,16 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _met(study: Study, model: ModelConfig, terms: Terms, read: Sheet) -> list[Problem]:
-    """The model met with the samples that it fits: design, contrasts, unit, batch."""
-    from mixflow.design import build
-
+def _met(study: Study, model: ModelConfig, terms: Terms, read: Sheet, analysed: bool) -> list[Problem]:
+    """The model met with the samples that it fits: design, contrasts, unit, batch; its analyses if wished."""
     place = study.place("models", model.name, "formula")
     frame = fitted_frame(read, model, terms)
     if not len(frame):
         remedy = "check include, exclude, samples.role and empty cells of the sheet"
         return [Problem("no sample is left to fit", **place, value=model.formula, remedy=remedy)]
     problems: list[Problem] = []
-    design = collect(problems, lambda: build(terms, frame))
-    problems = [_placed(problem, place, model.formula) for problem in problems]
+    design = collect(problems, lambda: design_of(study, model, frame))
+    problems = [p if p.file else _placed(p, place, model.formula) for p in problems]
     if design is None:
         return problems
     for name, spec in model.contrasts.items():
@@ -127,7 +129,14 @@ def _met(study: Study, model: ModelConfig, terms: Terms, read: Sheet) -> list[Pr
         *problems,
         *_unit(study, model, terms, frame),
         *_batch(study, model, terms, frame, design.dependent),
+        *(_analysed(study, model, frame, read) if analysed and model.analyses else ()),
     ]
+
+
+def _analysed(study: Study, model: ModelConfig, frame: pd.DataFrame, read: Sheet) -> list[Problem]:
+    """Columns that options of analyses name; then each analysis tried on the model without features."""
+    unknown = [*analyses.check_columns(study, model, list(read.frame.columns))]
+    return unknown or [*analyses.rehearse(study, model, frame, read.raw_levels)]
 
 
 def _placed(problem: Problem, place: dict[str, Any], value: Any) -> Problem:
@@ -144,9 +153,8 @@ def _contrast(
 ) -> list[Problem]:
     from mixflow.inference.contrasts import build
 
-    labels = {column.name: column.raw for column in read.columns.values() if column.raw}
     problems: list[Problem] = []
-    collect(problems, lambda: build({name: spec}, design, labels))
+    collect(problems, lambda: build({name: spec}, design, read.raw_levels))
     place = study.place("models", model.name, "contrasts", name)
     return [_placed(problem, place, spec) for problem in problems]
 

@@ -123,6 +123,17 @@ def problems(values: Any, file: YamlFile) -> list[tuple[Path_, Problem]]:
     return sorted(found, key=lambda pair: pair[1].row or 0)
 
 
+def part_problems(values: Any, part: Schema, file: YamlFile, keys: Path_) -> list[tuple[Path_, Problem]]:
+    """As `problems`, for ``values`` that stand at ``keys`` of the file and a schema of their own."""
+    from jsonschema import Draft202012Validator
+
+    root, nested = part, values
+    for key in reversed(keys):
+        root, nested = {"type": "object", "properties": {key: root}}, {key: nested}
+    errors = Draft202012Validator(root).iter_errors(nested)
+    return [pair for error in errors for pair in _Translator(file).translate(error, root)]
+
+
 def without(values: Any, path: Path_) -> None:
     """Remove what stands at `path` (a list item: the whole list), in place."""
     if not path:
@@ -205,7 +216,8 @@ def line_of(lines: dict[Path_, int], path: Path_) -> int | None:
 def _message(error: Any) -> str:
     wanted = error.validator_value
     if error.validator == "type":
-        return f"must be {_KIND[wanted]}"
+        kinds = [wanted] if isinstance(wanted, str) else wanted
+        return f"must be {' or '.join(_KIND[kind] for kind in kinds if kind != 'null' or len(kinds) == 1)}"
     if error.validator == "enum":
         return "not one of the known values"
     if error.validator == "pattern":

@@ -64,6 +64,11 @@ class Sheet:
     notes: tuple[str, ...]
     choice: str = ""
 
+    @property
+    def raw_levels(self) -> dict[str, dict[str, str]]:
+        """Factor -> level as it stands in the sheet -> as it is shown."""
+        return {column.name: column.raw for column in self.columns.values() if column.raw}
+
 
 @dataclass
 class Raw:

@@ -135,7 +135,7 @@ class ModelConfig:
     dispersion: str | None = None
     relationship: dict[str, Path] = field(default_factory=dict)
     analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Options of each analysis by the name of its table; the key `analysis` where that is not the analysis's."""
+    """Options of each analysis by the name of its table; the option `analysis` where it has another name."""
 
 
 @dataclass(frozen=True)

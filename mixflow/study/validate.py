@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -14,8 +14,8 @@ from mixflow.errors import Problem
 from mixflow.study import config, sheet, shown
 from mixflow.study.columns import terms_of
 from mixflow.study.config import ModelConfig, Study
-from mixflow.study.join import rename
 from mixflow.study.models import check_sheet, collect
+from mixflow.study.reading import beside, reader_options
 from mixflow.study.rules import near
 from mixflow.study.sheet import Sheet
 
@@ -59,11 +59,6 @@ def _own_sheet(study: Study) -> tuple[Sheet | None, list[Problem]]:
     if study.samples.file is None or _absent((study.samples.file,)):
         return None, []
     return sheet.attempt(study)
-
-
-def beside(study: Study, table: RawTable) -> pd.DataFrame:
-    """The sample columns that came with the data, by the ids that samples have after `samples.id_map`."""
-    return table.samples.set_axis(rename(list(table.sample_ids), study), axis=0)
 
 
 def _unique(problems: list[Problem]) -> list[Problem]:
@@ -121,18 +116,6 @@ def _read_data(study: Study, read: Sheet | None) -> RawTable:
     from mixflow.store import readers
 
     return readers.read(study.data.files, study.data.format, reader_options(study, read))
-
-
-def reader_options(study: Study, read: Sheet | None) -> dict[str, Any]:
-    """Options of the reader: the configured ones, contaminants, and the ids that samples can have."""
-    patterns = list(study.data.contaminant_patterns)
-    options = {
-        **study.data.options,
-        "contaminants": {"drop": study.data.drop_contaminants, "patterns": patterns},
-    }
-    if read is not None:
-        options["sample_ids"] = [*map(str, read.frame.index), *study.samples.id_map]
-    return options
 
 
 def _scale(study: Study, table: RawTable | None) -> list[Problem]:

@@ -19,7 +19,7 @@ def test_the_closure_reaches_what_is_imported_inside_functions() -> None:
 
 
 def test_every_step_has_a_hash_of_its_own() -> None:
-    steps = ("check", "ingest", "preprocess", "batch", "fit", "gather", "assemble", "report")
+    steps = ("check", "ingest", "preprocess", "batch", "fit", "gather", "analyse", "assemble", "report")
     hashes = [codehash.of(f"mixflow.pipeline.{step}") for step in steps]
     assert len(set(hashes)) == len(steps)
 

@@ -5,7 +5,7 @@
 # must not read and fit everything anew. Priority and all cores let it come first nevertheless.
 rule check:
     input:
-        STUDY.inputs(),
+        STUDY.checked(),
     output:
         PATHS.checked,
     log:

@@ -4,6 +4,7 @@
 rule fit:
     input:
         **STUDY.fit_inputs(),
+        relationships=lambda wildcards: STUDY.relationships(wildcards.model),
     output:
         directory(PATHS.work / "shards" / "{model}" / "{shard}.zarr"),
     log:
@@ -40,11 +41,32 @@ rule gather:
         "../scripts/gather.py"
 
 
+rule analyse:
+    input:
+        **STUDY.fit_inputs(),
+        model=rules.gather.output[0],
+    output:
+        directory(PATHS.work / "analyses" / "{model}.zarr"),
+    log:
+        PATHS.logs / "analyse" / "{model}.log",
+    benchmark:
+        PATHS.benchmarks / "analyse" / "{model}.jsonl"
+    conda:
+        "../envs/mixflow.yaml"
+    params:
+        config=STUDY.config,
+        settings=lambda wildcards: STUDY.analyse_settings(wildcards.model),
+        code=setup.code("analyse"),
+    script:
+        "../scripts/analyse.py"
+
+
 rule assemble:
     input:
         data=rules.preprocess.output[0],
         batch=rules.batch.output[0],
         models=STUDY.models(),
+        analyses=STUDY.analyses(),
     output:
         directory(PATHS.store),
     log:

@@ -9,5 +9,6 @@ with job.running(snakemake.log[0], snakemake.threads, "assemble") as done:
 
     study = job.study(snakemake.params.config)
     models = [Path(path) for path in snakemake.input.models]
+    analyses = [Path(path) for path in snakemake.input.analyses]
     data, batch = Path(snakemake.input.data), Path(snakemake.input.batch)
-    done(assemble.run(study, data, batch, models, Path(snakemake.output[0])))
+    done(assemble.run(study, data, batch, models, Path(snakemake.output[0]), analyses))

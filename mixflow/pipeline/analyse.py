@@ -1,0 +1,92 @@
+"""Step analyse: the fits and tests of a model -> a table for each analysis that the config asks for."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from mixflow.derived import Subject
+from mixflow.errors import MixflowError
+from mixflow.inference import contrasts
+from mixflow.pipeline import record
+from mixflow.pipeline.fit import load_task
+from mixflow.store import analyses, fits, manifest, provenance, zarr_io
+from mixflow.study.analyses import Asked, asked, placed
+from mixflow.study.config import Study
+from mixflow.study.plan import ModelPlan, load_plan
+from mixflow.study.structure import design_of
+
+LOGGER = logging.getLogger(__name__)
+SOURCE = "made_from"
+"""Attr of the group `analyses/<model>`: digest of the store of fits and tests behind its tables."""
+
+
+def run(study: Study, model: str, gathered: Path, data: Path, out: Path, batch: Path | None = None) -> str:
+    """Run each analysis of ``model`` on its store ``gathered``, and write their tables as ``out``.
+
+    Raises MixflowError, at the analysis's place in the config, where one cannot mean what was asked.
+    """
+    clock = provenance.Clock()
+    plan, tree = load_plan(study).model(model), zarr_io.load(gathered)
+    subject = load_subject(study, plan, tree, data, batch)
+    wanted = asked(study, plan)
+    groups: dict[str, xr.Dataset] = {}
+    for i, each in enumerate(wanted):
+        LOGGER.info("%s: analysis %s, %d of %d", model, each.name, i + 1, len(wanted))
+        groups[f"analyses/{model}/{each.name}"] = group(each, table(study, plan, each, subject))
+    attrs = {"names": json.dumps([each.name for each in wanted]), SOURCE: source(gathered)}
+    groups[f"analyses/{model}"] = xr.Dataset(attrs=attrs)
+    groups["provenance"] = record.group(study, f"analyse {model}", clock, [gathered], provenance.steps(tree))
+    zarr_io.write(xr.DataTree.from_dict(groups), out)
+    return f"{model}: {', '.join(each.name for each in wanted)}"
+
+
+def load_subject(study: Study, plan: ModelPlan, tree: xr.DataTree, data: Path, batch: Path | None) -> Subject:
+    """What the analyses of a model see: its fit from the store ``tree``, its design, the values fitted."""
+    task = load_task(study, plan.name, data, batch)
+    design = design_of(study, plan, task.frame)
+    fit = fits.from_dataset(zarr_io.group(tree, f"fits/{plan.name}"))
+    compared = tuple(contrasts.build(plan.contrasts, design, task.sheet.raw_levels))
+    return Subject(fit, design, task.values[:, design.rows], compared, plan.df, study.report.alpha)
+
+
+def table(study: Study, plan: ModelPlan, each: Asked, subject: Subject) -> pd.DataFrame:
+    """The table of one analysis; its problems are placed in the config, and how long it took is logged."""
+    began = time.perf_counter()
+    try:
+        found = each.run(subject)
+    except MixflowError as error:
+        raise MixflowError(placed(study, plan, each.name, error)) from error
+    LOGGER.info("%s: %d rows in %.1f s", each.name, len(found), time.perf_counter() - began)
+    return found
+
+
+def group(each: Asked, found: pd.DataFrame) -> xr.Dataset:
+    """The table with the words that the report shows beside it."""
+    attrs: dict[str, Any] = {
+        "analysis": each.analysis.name,
+        "title": each.analysis.title,
+        "purpose": each.analysis.purpose,
+        "help": each.analysis.help,
+        "options": json.dumps(each.options),
+    }
+    return analyses.to_dataset(found, each.analysis.columns, **attrs)
+
+
+def source(gathered: Path) -> str:
+    """What tells the store of a model from another: the digest of its manifest."""
+    return manifest.digest({name: list(entry) for name, entry in manifest.read(gathered).items()})
+
+
+def is_current(made: Path, gathered: Path) -> bool:
+    """Whether the analyses ``made`` stand on the fits and tests ``gathered`` as they are now."""
+    if not made.exists():
+        return False
+    (told,) = [node.attrs[SOURCE] for node in zarr_io.open(made)["analyses"].children.values()]
+    return told == source(gathered)

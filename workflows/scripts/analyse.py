@@ -1,0 +1,21 @@
+"""The fits of a model -> the tables of its analyses."""
+
+from pathlib import Path
+
+from mixflow.pipeline import job
+
+with job.running(snakemake.log[0], snakemake.threads, "analyse") as done:
+    from mixflow.pipeline import analyse
+
+    study = job.study(snakemake.params.config)
+    batch = snakemake.input.get("batch")
+    done(
+        analyse.run(
+            study,
+            snakemake.wildcards.model,
+            Path(snakemake.input.model),
+            Path(snakemake.input.data),
+            Path(snakemake.output[0]),
+            Path(batch) if batch else None,
+        )
+    )
