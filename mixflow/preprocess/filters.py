@@ -18,6 +18,7 @@ CONSTANT = 1e-12
 """A feature whose range is below this part of its largest value does not vary."""
 ABUNDANCE_SCALES = frozenset({"intensity", "count", "proportion"})
 KNOWN = ("min_observed", "min_observed_by", "min_abundance", "min_prevalence", "near_zero_variance")
+"""Besides these `min_precursors` and `min_runs`, which count within a protein (mixflow.preprocess.rollup)."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mixflow.errors import MixflowError, Problem
+from mixflow.preprocess import reference_channel, rollup
 from mixflow.preprocess.filters import apply_filters
 from mixflow.preprocess.normalise import check_normalise, median, total_sum
+from mixflow.preprocess.reference_channel import referenced
 from mixflow.preprocess.scales import Labels, Mask, Values, refuse_values, scale_of
 from mixflow.preprocess.transforms import apply, check_fits, pseudocount_for, transform_of
 
@@ -60,6 +62,8 @@ def check(scale: str, config: Mapping[str, Any]) -> None:
     after = scale if transform == "none" else transform
     if normalise != "total_sum":
         check_normalise(normalise, after)
+    rollup.check(config, after)
+    reference_channel.check(config, after)
 
 
 def prepare(
@@ -68,17 +72,21 @@ def prepare(
     config: Mapping[str, Any],
     *,
     is_sample: Mask | None = None,
+    is_reference: Mask | None = None,
     sheet: pd.DataFrame | None = None,
     unit: str | None = None,
     features: Sequence[str] | None = None,
     samples: Sequence[str] | None = None,
 ) -> Prepared:
-    """Normalise by total sum, transform, normalise by median, filter: in this order, each only when asked.
+    """Total-sum scaling, transform, median normalisation, scaling by reference channels, filters.
+
+    In this order, each only when asked.
 
     ``values`` (feature, sample) as read, NaN missing; ``config`` the key ``preprocess`` (transform,
     normalise, zero, filters); ``is_sample`` (sample,) role is `sample`: filters and reference levels count
-    these only; ``sheet`` sample columns (rows = samples) for filters by group; ``unit`` of the raw values.
-    Nothing is imputed. Raises MixflowError for what does not fit the scale or lies outside a domain.
+    these only; ``is_reference`` (sample,) role is `reference`; ``sheet`` sample columns (rows = samples) for
+    filters by group and the runs of references; ``unit`` of the raw values. Nothing is imputed. Raises
+    MixflowError for what does not fit the scale or lies outside a domain.
     """
     labels = Labels(features, samples)
     role = np.ones(values.shape[1], dtype=bool) if is_sample is None else np.asarray(is_sample, dtype=bool)
@@ -98,6 +106,8 @@ def prepare(
     if normalise == "median":
         value, factor = median(value, now, role, labels)
         notes.append(_median_note(now))
+    value, scaled = referenced(value, config, is_reference, sheet, samples)
+    notes += scaled
     filtered = apply_filters(raw, value, scale, config.get("filters") or {}, role, sheet)
     value = np.where(filtered.kept[:, None], value, np.nan)
     return Prepared(value, now, unit, factor, filtered.kept, filtered.dropped_by, filtered.counts, notes)
