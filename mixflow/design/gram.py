@@ -35,6 +35,16 @@ class RowEntries(NamedTuple):
         return sparse.csr_matrix((self.values.ravel(), (self.columns.ravel(), rows)), shape=shape)
 
 
+def compact(a: RowEntries) -> RowEntries:
+    """The same without the zeros of rows that have many: an indicator of q levels has one entry a row."""
+    most = int((a.values != 0).sum(axis=1).max(initial=0))
+    if 2 * most >= a.values.shape[1]:
+        return a
+    first = np.argsort(a.values == 0, axis=1, kind="stable")[:, :most]
+    take = np.take_along_axis
+    return RowEntries(take(a.values, first, axis=1), take(a.columns, first, axis=1), a.width)
+
+
 def products(a: RowEntries, b: RowEntries) -> RowEntries:
     """All products of an entry of ``a`` with one of ``b`` in the same row; column = a * width(b) + b."""
     n = len(a.values)
@@ -83,14 +93,16 @@ class GramBuilder:
         """``groups``: (level index (n,), columns (n, k)) of each group of the layout, in its order."""
         n = len(q)
         entries = [
-            RowEntries(z, index[:, None] * z.shape[1] + np.arange(z.shape[1]), g.n_levels * z.shape[1])
+            compact(
+                RowEntries(z, index[:, None] * z.shape[1] + np.arange(z.shape[1]), g.n_levels * z.shape[1])
+            )
             for g, (index, z) in zip(layout.groups, groups, strict=True)
         ]
         dense = RowEntries(q, np.broadcast_to(np.arange(q.shape[1]), q.shape), q.shape[1])
         rest = beside([*entries[1:], dense], n)
         lead = entries[0] if entries else RowEntries(np.zeros((n, 0)), np.zeros((n, 0), dtype=np.int64), 0)
         z = groups[0][1] if groups else np.zeros((n, 1))
-        own = RowEntries(z, np.broadcast_to(np.arange(z.shape[1]), z.shape), z.shape[1])
+        own = compact(RowEntries(z, np.broadcast_to(np.arange(z.shape[1]), z.shape), z.shape[1]))
         return cls(
             layout,
             q,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ class Encoding:
     """Coded terms: ``matrix`` (n, p), ``names`` of its columns, ``term_names``, ``term_of`` column (p,).
 
     ``term_variables``: the columns of data each term reads; ``coded``: numbers taken as factors by ``C()``.
+    ``more``: functions of a frame that give the columns after those of ``spec`` (of smooths).
     """
 
     spec: Any
@@ -38,10 +39,12 @@ class Encoding:
     term_of: np.ndarray
     term_variables: tuple[frozenset[str], ...]
     coded: frozenset[str]
+    more: tuple[Callable[[pd.DataFrame], np.ndarray], ...] = ()
 
     def rows(self, frame: pd.DataFrame) -> np.ndarray:
         """The same columns (m, p) for ``frame``, whose columns are as `frame.clean` makes them."""
         matrix = _matrix(_evaluate(self.spec, frame, str(self.spec.formula)), len(frame))
+        matrix = np.hstack([matrix, *(columns(frame) for columns in self.more)])
         _check_finite(matrix, list(self.names), frame)
         return matrix
 

@@ -13,7 +13,7 @@ from mixflow.formula.tokens import Token, is_plain, outside_calls, refuse
 if TYPE_CHECKING:
     from formulaic.parser.types import Term
 
-SMOOTHS = ("s", "te", "ti", "t2")
+SMOOTHS = ("te", "ti", "t2")
 MOST_CROSSINGS = 6
 _POWERS = ("1", "2", "3", "4")
 _OPERATORS = frozenset(["+", "-", "*", "/", ":", "^", "**", "%in%"])
@@ -55,8 +55,11 @@ def _check_language(tokens: Sequence[Token]) -> None:
 
 def _check_call(name: Token) -> None:
     if name.text in SMOOTHS:
-        remedy = "Use bs(x, df=4) for a spline without penalty."
+        remedy = "Use s(x) for a smooth of one variable."
         raise refuse(f"{name.text}() is not supported yet", name.start, name.text, remedy)
+    if name.text == "s":
+        remedy = "Write ... + s(x), or s(x, by = group) for a smooth in each group."
+        raise refuse("s() can only be added", name.start, name.text, remedy)
     if name.text == "offset":
         raise refuse("offset() can only be added", name.start, name.text, "Write ... + offset(log(reads)).")
     if name.text.startswith("contr."):

@@ -10,7 +10,8 @@ from mixflow.formula.allowed import variables
 from mixflow.formula.bars import random_terms
 from mixflow.formula.fixed import check_fixed, columns
 from mixflow.formula.known import check_known, unquoted
-from mixflow.formula.terms import RandomTerm, Terms
+from mixflow.formula.smooths import check_distinct, smooth
+from mixflow.formula.terms import RandomTerm, Smooth, Terms
 from mixflow.formula.tokens import Token, call, has_bar, inner, refuse, source, split, tokenize
 
 
@@ -21,6 +22,7 @@ class _Sum:
     fixed: list[str] = field(default_factory=list)
     random: list[RandomTerm] = field(default_factory=list)
     offset: list[str] = field(default_factory=list)
+    smooths: list[Smooth] = field(default_factory=list)
 
 
 def parse(text: str, columns: Iterable[str] | None = None) -> Terms:
@@ -79,9 +81,12 @@ def _read_summand(sign: str, part: tuple[Token, ...], text: str, into: _Sum) -> 
     random = random_terms(part, text)
     inside = inner(part)
     called = call(part)
-    if random is not None or (called and called[0].text == "offset"):
+    if random is not None or (called and called[0].text in ("offset", "s")):
         if sign == "-":
             raise refuse("This term cannot be subtracted", part[0].start, source(part, text))
+        if random is None and called and called[0].text == "s":
+            into.smooths.append(smooth(*called, text))
+            return
         into.random.extend(random or [])
         into.offset.extend(
             [] if called is None or random is not None else [_offset(called[1], part[0], text)]
@@ -119,4 +124,15 @@ def _terms(text: str, response: str | None, parts: _Sum) -> Terms:
         found |= {*columns(term.columns), *term.group}
     for expression in (*parts.offset, *([response] if response else [])):
         found |= variables(expression)
-    return Terms(text.strip(), response, fixed, tuple(random.values()), tuple(parts.offset), frozenset(found))
+    for term in parts.smooths:
+        found |= variables(term.variable) | ({term.by} if term.by else set())
+    check_distinct(parts.smooths, text)
+    return Terms(
+        text.strip(),
+        response,
+        fixed,
+        tuple(random.values()),
+        tuple(parts.offset),
+        frozenset(found),
+        tuple(parts.smooths),
+    )

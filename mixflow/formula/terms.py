@@ -1,4 +1,4 @@
-"""What a formula says, without data: `Terms` and its `RandomTerm`s."""
+"""What a formula says, without data: `Terms` with its `RandomTerm`s and `Smooth`s."""
 
 from __future__ import annotations
 
@@ -27,8 +27,31 @@ class RandomTerm:
 
 
 @dataclass(frozen=True)
+class Smooth:
+    """One smooth ``s(x, k = 10, by = g)``: x an expression, ``k`` its number of columns if given.
+
+    ``text``: the term as the user wrote it.
+    """
+
+    variable: str
+    k: int | None
+    by: str | None
+    text: str
+
+    @property
+    def name(self) -> str:
+        """As its group is shown: ``s(age)`` or ``s(age):sex``."""
+        plain = self.variable[1:-1] if self.variable.count("`") == 2 and self._quoted else self.variable
+        return f"s({plain})" if self.by is None else f"s({plain}):{self.by}"
+
+    @property
+    def _quoted(self) -> bool:
+        return self.variable.startswith("`") and self.variable.endswith("`")
+
+
+@dataclass(frozen=True)
 class Terms:
-    """A parsed formula: response, fixed part, random terms and offsets; knows nothing of data.
+    """A parsed formula: response, fixed part, random terms, offsets and smooths; knows nothing of data.
 
     ``response``: expression on the left, or None when every feature is the response.
     ``fixed``: right-hand side for formulaic, intercept implied unless removed.
@@ -42,6 +65,7 @@ class Terms:
     random: tuple[RandomTerm, ...]
     offset: tuple[str, ...]
     variables: frozenset[str]
+    smooths: tuple[Smooth, ...] = ()
 
     def __str__(self) -> str:
         return self.text
