@@ -13,6 +13,12 @@ def p_value(t: np.ndarray, df: np.ndarray) -> np.ndarray:
     return 2 * special.stdtr(df, -np.abs(t))
 
 
+def f_p_value(f: np.ndarray, r: np.ndarray, df: np.ndarray) -> np.ndarray:
+    """Upper tail of F with ``r`` and ``df`` degrees of freedom; chi-squared over r where df are infinite."""
+    infinite = np.isinf(df)
+    return np.where(infinite, special.chdtrc(r, r * f), special.fdtrc(r, np.where(infinite, 1.0, df), f))
+
+
 def log10_p(t: np.ndarray, df: np.ndarray) -> np.ndarray:
     """log10 of the two-sided p, also below the smallest float.
 
@@ -28,6 +34,8 @@ def log10_p(t: np.ndarray, df: np.ndarray) -> np.ndarray:
 
 
 def _log10_series(df: float, t: float) -> float:
+    if np.isinf(df):
+        return float((np.log(2) + special.log_ndtr(-abs(t))) / np.log(10))
     a, b = df / 2, 0.5
     log_x, x = -np.log1p(t * t / df), df / (df + t * t)
     total, term, k = 1.0, 1.0, 0

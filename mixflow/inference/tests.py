@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
+from mixflow.design import Design
 from mixflow.inference.contrasts import Contrast
+from mixflow.inference.df import one, several
 from mixflow.inference.multiplicity import benjamini_hochberg
-from mixflow.inference.satterthwaite import combined, degrees_of_freedom
-from mixflow.inference.tails import log10_p, p_value
+from mixflow.inference.tails import f_p_value, log10_p, p_value
 from mixflow.model import Fit
 from mixflow.status import Status
 
@@ -26,24 +27,27 @@ def test(
     min_values: int = 0,
     observed: np.ndarray | None = None,
     level: float = 0.95,
+    df: str = "satterthwaite",
+    design: Design | None = None,
 ) -> dict[str, np.ndarray]:
     """Test every contrast for every feature; arrays named as the store's group ``tests``.
 
     t contrasts give (feature, contrast) arrays, F contrasts ``f_*`` (feature, omnibus) ones, in the order
     given. ``adjust``: Benjamini-Hochberg ``within`` each contrast or ``across`` the t contrasts.
     ``min_values``: observed values that the levels compared must have together, counted on ``observed``
-    (N, n), the rows of the design. ``level``: confidence level.
+    (N, n), the rows of the design. ``level``: confidence level. ``df``: a method of `mixflow.inference.df`;
+    containment needs the ``design``.
     """
     single = [c for c in contrasts if c.kind == "t"]
-    several = [c for c in contrasts if c.kind == "F"]
-    columns = [_t_test(fit, c, min_values, observed, level) for c in single]
+    jointly = [c for c in contrasts if c.kind == "F"]
+    columns = [_t_test(fit, c, min_values, observed, level, df, design) for c in single]
     out = {name: _stack(columns, name, len(fit.status)) for name in T_COLUMNS}
     out["status"] = out["status"].astype(np.int8)
     out["q_value"] = _adjust(out["p_value"], adjust)
     p = len(fit.coef_names)
     out["matrix"] = np.concatenate([c.L for c in single]) if single else np.zeros((0, p))
-    if several:
-        joint = [_f_test(fit, c, min_values, observed) for c in several]
+    if jointly:
+        joint = [_f_test(fit, c, min_values, observed, df, design) for c in jointly]
         out |= {name: _stack(joint, name, len(fit.status)) for name in F_COLUMNS}
         out["f_status"] = out["f_status"].astype(np.int8)
         out["f_q_value"] = _adjust(out["f_p_value"], "within")
@@ -75,14 +79,21 @@ def _adjust(p: np.ndarray, adjust: str) -> np.ndarray:
 
 
 def _t_test(
-    fit: Fit, contrast: Contrast, min_values: int, observed: np.ndarray | None, level: float
+    fit: Fit,
+    contrast: Contrast,
+    min_values: int,
+    observed: np.ndarray | None,
+    level: float,
+    method: str,
+    design: Design | None,
 ) -> dict[str, np.ndarray]:
     weights = contrast.L[0]
-    variance, df = degrees_of_freedom(fit, contrast.L)
+    variance, df = one(fit, contrast.L, method, design)
     estimate = fit.solution @ weights
     status = _status(fit, contrast, min_values, observed)
     usable = np.isin(status, [Status.OK, Status.SINGULAR])
-    status[usable & ~((variance > 0) & np.isfinite(df) & (df > 0))] = Status.NO_CURVATURE
+    known = (df > 0) & (np.isfinite(df) | (method == "z"))
+    status[usable & ~((variance > 0) & known)] = Status.NO_CURVATURE
     good = np.isin(status, [Status.OK, Status.SINGULAR])
     estimate, df = np.where(good, estimate, np.nan), np.where(good, df, np.nan)
     se = np.sqrt(np.where(good, variance, np.nan))
@@ -102,28 +113,24 @@ def _t_test(
 
 
 def _f_test(
-    fit: Fit, contrast: Contrast, min_values: int, observed: np.ndarray | None
+    fit: Fit,
+    contrast: Contrast,
+    min_values: int,
+    observed: np.ndarray | None,
+    method: str,
+    design: Design | None,
 ) -> dict[str, np.ndarray]:
-    """Joint test of the rows of L: squared t's along the eigenvectors of L V L' (lmerTest's contestMD)."""
+    """Joint test of the rows of L."""
     status = _status(fit, contrast, min_values, observed)
     good = np.isin(status, [Status.OK, Status.SINGULAR])
-    cov = np.einsum("ri,nij,sj->nrs", contrast.L, fit.beta_cov, contrast.L)
-    values, vectors = np.linalg.eigh(np.where(good[:, None, None], cov, np.eye(len(contrast.L))))
-    used = values > np.sqrt(np.finfo(float).eps) * values[:, -1:]
-    rows = np.einsum("nrk,ri->nki", vectors, contrast.L)
-    df = np.column_stack([degrees_of_freedom(fit, rows[:, k])[1] for k in range(rows.shape[1])])
-    along = np.einsum("nki,ni->nk", rows, fit.solution)
-    r = used.sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = np.where(used, along**2 / values, 0.0).sum(axis=1) / r
-    df2 = combined(df, used)
-    status[good & ~(np.isfinite(df2) & (df2 > 0))] = Status.NO_CURVATURE
+    statistic, r, df = several(fit, contrast.L, method, design, good)
+    status[good & ~((df > 0) & (np.isfinite(df) | (method == "z")))] = Status.NO_CURVATURE
     good = np.isin(status, [Status.OK, Status.SINGULAR])
     masked = {
         "f_statistic": statistic,
-        "f_df1": r.astype(float),
-        "f_df2": df2,
-        "f_p_value": special.fdtrc(r, df2, statistic),
+        "f_df1": r,
+        "f_df2": df,
+        "f_p_value": f_p_value(statistic, r, df),
     }
     return {name: np.where(good, a, np.nan) for name, a in masked.items()} | {"f_status": status}
 
