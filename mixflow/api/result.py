@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ from mixflow.design import Design, RandomColumns
 from mixflow.design.frame import level_text
 from mixflow.errors import MixflowError, Problem
 from mixflow.inference import contrasts as words
+from mixflow.inference import lrt, r2
 from mixflow.inference.contrasts import Contrast
 from mixflow.inference.means import means
+from mixflow.inference.refit import Fitted, Recipe
+from mixflow.inference.simulate import simulate
 from mixflow.inference.tests import test
 from mixflow.model import Fit
 from mixflow.status import MEANING, Status
@@ -37,11 +40,20 @@ TIDY = (
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What `mixflow.fit` returns: ``model`` numbers, ``design`` samples, ``values`` what was fitted."""
+    """What `mixflow.fit` returns: ``model`` numbers, ``design`` samples, ``values`` what was fitted.
+
+    ``recipe``: weights and options, with which the values can be fitted again.
+    """
 
     model: Fit
     design: Design
     values: np.ndarray
+    recipe: Recipe = field(default_factory=Recipe)
+
+    @property
+    def fitted(self) -> Fitted:
+        """The fit as inference needs it."""
+        return Fitted(self.model, self.design, self.values, self.recipe)
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:
@@ -88,6 +100,11 @@ class Result:
     def aic(self) -> pd.Series:
         """Akaike's criterion."""
         return self._series(self.model.aic, "aic")
+
+    @property
+    def bic(self) -> pd.Series:
+        """Schwarz's criterion, with the number of observed values."""
+        return self._series(self.model.bic, "bic")
 
     @property
     def n_obs(self) -> pd.Series:
@@ -137,6 +154,28 @@ class Result:
                 total = total + _modes_of(term, fit, keys, term.encoding.rows(frame))
         total = np.where(fit.can_estimate(x), total, np.nan)
         return pd.DataFrame(total, index=pd.Index(fit.feature_ids, name="feature"), columns=list(frame.index))
+
+    def simulate(self, seed: int, replicates: int = 1, conditional: bool = False) -> pd.DataFrame:
+        """New values from the fit: rows (feature, replicate), columns the samples, NaN where not observed.
+
+        Random effects and residuals are drawn afresh; ``conditional`` keeps random effects at their modes.
+        """
+        drawn = simulate(self.fitted, seed, replicates, conditional=conditional)
+        names = ["feature", "replicate"]
+        rows = pd.MultiIndex.from_product([self.model.feature_ids, range(replicates)], names=names)
+        return pd.DataFrame(drawn.reshape(len(rows), -1), index=rows, columns=list(self.design.frame.index))
+
+    def anova(self, other: Result) -> pd.DataFrame:
+        """Likelihood-ratio test against a nested fit of the same values, for every feature.
+
+        Columns: `mixflow.inference.lrt.COLUMNS`. Either may be the simpler one; REML fits whose fixed parts
+        differ are fitted again by ML.
+        """
+        return lrt.compare(self.fitted, other.fitted)
+
+    def r2(self) -> pd.DataFrame:
+        """Nakagawa's marginal and conditional R2 (columns: `mixflow.inference.r2.COLUMNS`)."""
+        return r2.r2(self.fitted)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit as a store with the one group ``fits/model``."""

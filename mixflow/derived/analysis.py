@@ -11,6 +11,7 @@ import pandas as pd
 
 from mixflow.design import Design
 from mixflow.inference.contrasts import Contrast
+from mixflow.inference.refit import Fitted, Recipe
 from mixflow.model import Fit
 
 
@@ -18,7 +19,8 @@ from mixflow.model import Fit
 class Subject:
     """What an analysis looks at: one model's fit, its design, the values fitted (feature, row of the design).
 
-    ``contrasts``: those the config asks for; ``df``: method of denominator df; ``alpha``: level of error.
+    ``contrasts``: those the config asks for; ``df``: method of denominator df; ``alpha``: level of error;
+    ``recipe``: prior weights and options of the fit.
     """
 
     fit: Fit
@@ -27,6 +29,12 @@ class Subject:
     contrasts: tuple[Contrast, ...] = ()
     df: str = "satterthwaite"
     alpha: float = 0.05
+    recipe: Recipe = field(default_factory=Recipe)
+
+    @property
+    def fitted(self) -> Fitted:
+        """The fit beside all that is needed to make it again."""
+        return Fitted(self.fit, self.design, self.values, self.recipe)
 
 
 @dataclass(frozen=True)
