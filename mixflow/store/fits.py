@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mixflow.model.fit import Fit
+from mixflow.model.fit import Fit, KenwardRoger
 from mixflow.store.names import encode
 
 DIMS: dict[str, tuple[str, ...]] = {
@@ -30,6 +30,12 @@ DIMS: dict[str, tuple[str, ...]] = {
     "share": ("component",),
 }
 """Dims after ``feature`` of the arrays of a Fit."""
+KR_DIMS = {
+    "cov": ("coef", "coef_2"),
+    "P": ("vpar", "coef", "coef_2"),
+    "W": ("vpar", "vpar_2"),
+}
+"""Dims after ``feature`` of the arrays of a `KenwardRoger`; variables are ``kr_cov``, ``kr_p``, ``kr_w``."""
 DTYPES = {"status": "int8", "n_obs": "int32", "rank": "int32", "n_levels": "int32", "iterations": "int32"}
 
 
@@ -39,7 +45,7 @@ def to_dataset(fit: Fit, **attrs: Any) -> xr.Dataset:
     variables: dict[str, Any] = {name: (("feature", *DIMS[name]), array) for name, array in arrays.items()}
     variables["beta"] = (("feature", "coef"), np.asarray(fit.beta, "float64"))
     return xr.Dataset(
-        {**variables, **_modes(fit)},
+        {**variables, **_modes(fit), **_kenward_roger(fit)},
         coords=_coords(fit),
         attrs={"formula": fit.formula, "reml": fit.reml, "effects": json.dumps(fit.effect_names), **attrs},
     )
@@ -61,7 +67,23 @@ def from_dataset(group: xr.Dataset) -> Fit:
         modes={name: group[_mode(name)].values for name in groups if _mode(name) in group},
         mode_sds={name: group[_mode(name, "mode_sd")].values for name in groups if _mode(name) in group},
         **{name: group[name].values for name in DIMS},
+        kr=_read_kenward_roger(group),
     )
+
+
+def _kenward_roger(fit: Fit) -> dict[str, Any]:
+    if fit.kr is None:
+        return {}
+    return {
+        f"kr_{name.lower()}": (("feature", *dims), np.asarray(getattr(fit.kr, name), "float64"))
+        for name, dims in KR_DIMS.items()
+    }
+
+
+def _read_kenward_roger(group: xr.Dataset) -> KenwardRoger | None:
+    if "kr_cov" not in group:
+        return None
+    return KenwardRoger(**{name: group[f"kr_{name.lower()}"].values for name in KR_DIMS})
 
 
 def join(parts: Sequence[xr.Dataset]) -> xr.Dataset:
