@@ -102,7 +102,7 @@ def moderated(
     options: dict[str, Any] = {} if df == "satterthwaite" else {"df": df}
     plain = test(fit, contrasts, level=level, **options)
     rdf = residual_df(fit) if rdf is None else rdf
-    if not np.isfinite(rdf).any():
+    if len(rdf) and not (np.isfinite(rdf).any() or np.isnan(fit.sigma).all()):
         remedy = "Leave out the moderation: a residual variance that is known has nothing to borrow."
         raise MixflowError(Problem("No feature has an estimated residual variance", remedy=remedy))
     found = squeeze(fit.sigma**2, rdf, covariate, robust)
