@@ -90,6 +90,10 @@ VARIABLES: tuple[Variable, ...] = (
        "share of the variance given the fixed effects, averaged over the rows for slopes; a group's rows sum to its share"),
     _v("fits", "mode {group}", "feature effect {group}", "float64", "value", "conditional modes; effect = level (and column)", True),
     _v("fits", "mode_sd {group}", "feature effect {group}", "float64", "value", "their conditional standard deviations", True),
+    _v("fits", "kr_cov", "feature coef coef_2", "float64", "value^2", "covariance of beta as Kenward and Roger adjust it", True),
+    _v("fits", "kr_p", "feature vpar coef coef_2", "float64", "",
+       "P_i = -X' V^-1 dV V^-1 X by each variance parameter (random terms as in `variance`, sigma^2 last)", True),
+    _v("fits", "kr_w", "feature vpar vpar_2", "float64", "", "covariance of the variance parameters, by expected information", True),
     _v("fits", "coefficient_p", "feature coef", "float64", "", "two-sided p of each coefficient", True),
     # -- tests/<model>
     _v("tests", "estimate", "feature contrast", "float64", "value", "contrast estimate"),
