@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from mixflow.api.result import Result
 from mixflow.design import Design, build
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import parse
+from mixflow.formula.residual import parse_residual
+from mixflow.inference.refit import Recipe
 from mixflow.model import Fit
 from mixflow.optimise.fitting import fit_features
 
@@ -23,19 +26,28 @@ def fit(
     reml: bool = True,
     weights: str | None = None,
     contrasts: Mapping[str, str] | None = None,
+    residual: str | None = None,
+    dispersion: str | None = None,
+    variances: str | None = None,
+    relationship: Mapping[str, pd.DataFrame] | None = None,
 ) -> Result:
     """Fit a Gaussian linear mixed model.
 
     With a response on the left, one outcome of the table ``data``; with nothing on the left, every feature of
     a store opened by `mixflow.open`. ``reml``: restricted likelihood (as lme4's default), else maximum
     likelihood. ``weights``: column of prior weights (variance sigma^2 / weight). ``contrasts``: coding by
-    factor, e.g. ``{"dose": "sum"}``. Raises MixflowError with every problem of formula and data.
+    factor, e.g. ``{"dose": "sum"}``. ``residual``: correlation of the rows of a unit, e.g.
+    ``"ar1(time | subject)"``, ou, cs, us. ``dispersion``: what the residual sd hangs on, e.g. ``"~ site"``.
+    ``variances``: column of known residual variances (meta-analysis). ``relationship``: known covariance of a
+    grouping factor's levels (kinship) by its name, a square table with the levels as index and columns.
+    Raises MixflowError with every problem of formula and data.
     """
     terms = parse(formula)
     frame = data.frame if isinstance(data, Opened) else data
     if (terms.response is None) != isinstance(data, Opened):
         raise MixflowError(_mismatch(formula, terms.response))
-    design = build(terms, frame, contrasts)
+    side = residual_side(residual, dispersion)
+    design = build(terms, frame, contrasts, **side, relationship=relationship)
     if isinstance(data, Opened):
         values, ids = data.values[:, design.rows], data.feature_ids
     else:
@@ -43,8 +55,35 @@ def fit(
             np.asarray(design.response, dtype=float)[None, :],
             np.array([terms.response], dtype=object),
         )
-    found = fit_features(design, values, ids, reml=reml, weights=_weights(frame, weights, design))
-    return Result(found, design, values)
+    if variances is not None and weights is not None:
+        remedy = "Give one of them; a weight is the inverse of a variance."
+        raise MixflowError(
+            Problem("Weights and known variances exclude each other", value=weights, remedy=remedy)
+        )
+    used = _inverse(frame, variances, design) if variances else _weights(frame, weights, design)
+    found = fit_features(design, values, ids, reml=reml, weights=used, known_sigma=variances is not None)
+    return Result(found, design, values, Recipe(used, {"known_sigma": variances is not None}))
+
+
+def residual_side(residual: str | None, dispersion: str | None) -> dict[str, Any]:
+    """The options of `design.build` for a residual structure and a dispersion formula given as text."""
+    return {
+        "residual": parse_residual(residual) if residual else None,
+        "dispersion": parse(dispersion) if dispersion else None,
+    }
+
+
+def _inverse(frame: pd.DataFrame, name: str, design: Design) -> np.ndarray | None:
+    """Weights that are the inverses of known variances."""
+    variances = _weights(frame, name, design)
+    assert variances is not None
+    if (variances == 0).any():
+        label = design.labels[int(np.flatnonzero(variances == 0)[0])]
+        remedy = "Leave the row out, or give its variance."
+        raise MixflowError(
+            Problem(f"A known variance must be positive (row {label})", column=name, value=0, remedy=remedy)
+        )
+    return 1.0 / variances
 
 
 def _mismatch(formula: str, response: str | None) -> Problem:
@@ -87,10 +126,12 @@ def fit_values(
     reml: bool = True,
     feature_ids: Sequence[str] | np.ndarray | None = None,
     weights: np.ndarray | None = None,
+    residual: str | None = None,
+    dispersion: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fit:
     """Fit ``formula`` to every row of ``values`` (feature, sample); columns are the rows of ``frame``."""
-    design = build(parse(formula), frame)
+    design = build(parse(formula), frame, **residual_side(residual, dispersion))
     ids = np.arange(len(values)).astype(str) if feature_ids is None else feature_ids
     used = weights[..., design.rows] if weights is not None else None
     return fit_features(

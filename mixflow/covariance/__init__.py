@@ -1,10 +1,38 @@
 """theta -> Cholesky factor: one file a structure; knows nothing of y."""
 
 from mixflow.covariance.base import Covariance
+from mixflow.covariance.correlation import (
+    AR1,
+    CompoundSymmetry,
+    Correlation,
+    OrnsteinUhlenbeck,
+    UnstructuredByVisit,
+)
 from mixflow.covariance.diagonal import Diagonal
+from mixflow.covariance.homogeneous import Homogeneous
 from mixflow.covariance.identity import Identity
+from mixflow.covariance.known import Known
+from mixflow.covariance.pooled import Pooled
+from mixflow.covariance.residual import Residual
+from mixflow.covariance.structured import Structured
 from mixflow.covariance.unstructured import Unstructured
 
 STRUCTURES: dict[str, type[Covariance]] = {"us": Unstructured, "diag": Diagonal}
 
-__all__ = ["STRUCTURES", "Covariance", "Diagonal", "Identity", "Unstructured"]
+__all__ = [
+    "AR1",
+    "STRUCTURES",
+    "CompoundSymmetry",
+    "Correlation",
+    "Covariance",
+    "Diagonal",
+    "Homogeneous",
+    "Identity",
+    "Known",
+    "OrnsteinUhlenbeck",
+    "Pooled",
+    "Residual",
+    "Structured",
+    "Unstructured",
+    "UnstructuredByVisit",
+]

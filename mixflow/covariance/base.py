@@ -47,6 +47,23 @@ class Covariance(ABC):
     def even(self) -> np.ndarray:
         """Parameters whose sign alone does not change the covariance. Bool (n_params,)."""
 
+    @property
+    def hangs_on(self) -> np.ndarray:
+        """For each parameter the one whose zero makes it meaningless, or -1. Int (n_params,)."""
+        return np.full(self.n_params, -1)
+
+    @property
+    def tied(self) -> bool:
+        """Whether the effects of one level share a variance, so that a single level can estimate it."""
+        return False
+
+    def scales(self, rms: np.ndarray) -> np.ndarray:
+        """What the kernels divide the k columns by, from their root mean squares. (k,) -> (k,).
+
+        A structure that ties the columns' variances together scales them alike, or not at all.
+        """
+        return rms
+
     @abstractmethod
     def scaling(self, columns: np.ndarray) -> np.ndarray:
         """t such that theta * t belongs to columns divided by ``columns`` (k,). Shape (n_params,)."""

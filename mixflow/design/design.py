@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
+from mixflow.covariance import Covariance, Homogeneous
 from mixflow.design import orthogonal
 from mixflow.design.frame import Clean, as_column, check_columns, clean, is_factor, series
 from mixflow.design.grid import Variable, level_number, variables
+from mixflow.design.positional import POSITIONAL, positional
+from mixflow.design.positions import Positions
+from mixflow.design.residual import ResidualColumns, residual_columns
+from mixflow.design.relationship import check_relationship, known
+from mixflow.design.smooth import SmoothBasis, smooth_basis, with_smooths
 from mixflow.design.terms import Encoding, check_codings, encode, evaluate
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import RandomTerm, Terms
 from mixflow.formula.allowed import variables as expression_columns
 from mixflow.formula.fixed import columns
+from mixflow.formula.residual import ResidualTerm
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +30,8 @@ class RandomColumns:
     """A random term met with data: n rows, k columns, q levels.
 
     ``group`` as shown (``site:transect``), ``factors`` it is made of, ``terms`` names of the columns,
-    ``levels`` (q), ``index`` (n,) int32 level of each row, ``Z`` (n, k), ``covariance`` us or diag.
+    ``levels`` (q), ``index`` (n,) int32 level of each row, ``Z`` (n, k), ``covariance`` its name, ``within``
+    the structure itself where it needs more than k.
     """
 
     group: str
@@ -33,7 +41,8 @@ class RandomColumns:
     index: np.ndarray
     Z: np.ndarray
     covariance: str
-    encoding: Encoding
+    encoding: Encoding | Positions | SmoothBasis
+    within: Covariance | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +52,7 @@ class Design:
     ``X`` (n, p) in the formula's coordinates, X = Q R with orthonormal Q (n, p), zero where a column depends
     on earlier ones, and invertible R (p, p). ``term_of_coef`` (p,): number of each coefficient's term.
     ``rows``: positions of the frame's rows that are used; ``labels`` their labels, ``dropped`` the others'.
-    ``variables``: facts of the fixed part's variables for a reference grid.
+    ``variables``: facts of the fixed part's variables for a reference grid; ``keys``: the grouping factors.
     """
 
     terms: Terms
@@ -62,6 +71,9 @@ class Design:
     variables: tuple[Variable, ...]
     frame: pd.DataFrame
     encoding: Encoding
+    residual: ResidualColumns | None = None
+    keys: pd.DataFrame = field(default_factory=pd.DataFrame)
+    smooths: tuple[SmoothBasis, ...] = ()
 
     @property
     def rank(self) -> int:
@@ -98,21 +110,36 @@ class Design:
         return pd.DataFrame(columns, index=new.index)
 
 
-def build(terms: Terms, frame: pd.DataFrame, contrasts: Mapping[str, str] | None = None) -> Design:
+def build(
+    terms: Terms,
+    frame: pd.DataFrame,
+    contrasts: Mapping[str, str] | None = None,
+    *,
+    residual: ResidualTerm | None = None,
+    dispersion: Terms | None = None,
+    relationship: Mapping[str, pd.DataFrame] | None = None,
+) -> Design:
     """Meet ``terms`` with the columns of ``frame`` (one row a sample).
 
     Rows with a missing value in any column of the formula are left out, then levels that no row uses.
     Factors: Categorical (first category is the reference), text (sorted), yes/no; all else are numbers.
-    ``contrasts``: {factor: treatment|sum|helmert|diff|poly}, treatment by default.
+    ``contrasts``: {factor: treatment|sum|helmert|diff|poly}, treatment by default. ``residual``: correlation of
+    the rows of a unit; ``dispersion``: columns that the residual standard deviation hangs on.
     Raises MixflowError for unknown columns, factors with one level, an empty table, values not finite.
     """
     codings = dict(contrasts or {})
-    table = clean(frame, _values(terms), {f for term in terms.random for f in term.group})
+    keys = {f for term in terms.random for f in term.group} | {*(residual.group if residual else ())}
+    table = clean(frame, _values(terms) | _residual_values(residual, dispersion), keys)
     check_codings(codings, table.columns)
     fixed = encode(terms.fixed, table.columns, codings)
     if not fixed.names:
         remedy = "Keep the intercept or add a column."
         raise MixflowError(Problem("The formula has no fixed effect", value=terms.text, remedy=remedy))
+    bases = tuple(smooth_basis(term, table.columns) for term in terms.smooths)
+    fixed = with_smooths(fixed, bases, table.columns)
+    read = dict.fromkeys((*columns(terms.fixed), *(name for basis in bases for name in sorted(basis.reads))))
+    related = dict(relationship or {})
+    check_relationship(related, terms.random)
     q, r = orthogonal.factor(fixed.matrix)
     return Design(
         terms=terms,
@@ -122,16 +149,28 @@ def build(terms: Terms, frame: pd.DataFrame, contrasts: Mapping[str, str] | None
         R=r,
         term_names=fixed.term_names,
         term_of_coef=fixed.term_of,
-        random=tuple(_random(term, table, codings) for term in terms.random),
+        random=(
+            *(_related(_random(term, table, codings), related) for term in terms.random),
+            *(_smooth(basis, table.columns) for basis in bases),
+        ),
         offset=_offset(terms, table.columns),
         response=None if terms.response is None else evaluate(terms.response, table.columns),
         rows=table.rows,
         labels=tuple(str(label) for label in table.columns.index),
         dropped=table.dropped,
-        variables=variables(table.columns, columns(terms.fixed), fixed.coded),
+        variables=variables(table.columns, tuple(read), fixed.coded),
         frame=table.columns,
         encoding=fixed,
+        smooths=bases,
+        residual=residual_columns(residual, dispersion, table.columns, table.keys, codings),
+        keys=table.keys,
     )
+
+
+def _residual_values(residual: ResidualTerm | None, dispersion: Terms | None) -> set[str]:
+    """Columns whose values the residual side needs."""
+    found = set(columns(dispersion.fixed)) if dispersion else set()
+    return found | ({residual.position} if residual and residual.position else set())
 
 
 def _values(terms: Terms) -> set[str]:
@@ -141,6 +180,8 @@ def _values(terms: Terms) -> set[str]:
         found |= {*columns(term.columns)}
     for expression in (*terms.offset, *([terms.response] if terms.response else [])):
         found |= expression_columns(expression)
+    for smooth in terms.smooths:
+        found |= expression_columns(smooth.variable) | ({smooth.by} if smooth.by else set())
     return found
 
 
@@ -152,15 +193,41 @@ def _offset(terms: Terms, frame: pd.DataFrame) -> np.ndarray:
 
 
 def _random(term: RandomTerm, table: Clean, codings: Mapping[str, str]) -> RandomColumns:
-    encoding = encode(term.columns, table.columns, codings)
+    within: Covariance | None = None
+    encoding: Encoding | Positions
+    if term.covariance in POSITIONAL:
+        encoding, matrix, within = positional(term, table.columns)
+    else:
+        encoding = encode(term.columns, table.columns, codings)
+        matrix = encoding.matrix
     levels, index = _levels([series(table.keys, name) for name in term.group])
     if len(levels) < 2:
         remedy = "Drop the term, or use more samples."
         message = "A grouping factor has one level in the samples used"
         raise MixflowError(Problem(message, column=term.group_name, value=", ".join(levels), remedy=remedy))
     return RandomColumns(
-        term.group_name, term.group, encoding.names, levels, index, encoding.matrix, term.covariance, encoding
+        term.group_name, term.group, encoding.names, levels, index, matrix, term.covariance, encoding, within
     )
+
+
+def _related(columns: RandomColumns, related: Mapping[str, pd.DataFrame]) -> RandomColumns:
+    """The term with the known covariance of its levels, where one is given."""
+    if columns.group not in related:
+        return columns
+    within = known(columns.group, related[columns.group], columns.levels)
+    return replace(columns, covariance="known", within=within)
+
+
+def _smooth(basis: SmoothBasis, frame: pd.DataFrame) -> RandomColumns:
+    """The random part of a smooth: one level, or those of the factor it is taken by."""
+    z = basis.rows(frame)
+    names = tuple(f"basis{number + 1}" for number in range(z.shape[1]))
+    factors, levels, index = (), ("",), np.zeros(len(frame), dtype=np.int32)
+    if basis.levels:
+        factors, levels = (str(basis.term.by),), basis.levels
+        index = series(frame, factors[0]).cat.codes.to_numpy().astype(np.int32)
+    within = Homogeneous(z.shape[1])
+    return RandomColumns(basis.name, factors, names, levels, index, z, "smooth", basis, within)
 
 
 def _levels(keys: Sequence[pd.Series]) -> tuple[tuple[str, ...], np.ndarray]:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mixflow.covariance import Covariance
+from mixflow.covariance import Covariance, Residual
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,41 @@ class GroupBlock:
 
 @dataclass(frozen=True)
 class Layout:
-    """Groups with most levels first (the first is the arrow's block-diagonal part), coefficients, REML."""
+    """Groups with most levels first (the first is the arrow's block-diagonal part), coefficients, REML.
+
+    ``residual``: the residual covariance where it hangs on theta (its parameters come last). ``leads``: whether
+    the first group leads the arrow; not where units of correlated rows span its levels.
+    """
 
     groups: tuple[GroupBlock, ...]
     n_coef: int
     reml: bool
+    residual: Residual | None = None
+    leads: bool = True
+
+    @cached_property
+    def n_random(self) -> int:
+        """Parameters of the random effects, the first of theta."""
+        return sum(group.n_params for group in self.groups)
+
+    @cached_property
+    def residual_part(self) -> slice:
+        """The residual covariance's part of theta."""
+        return slice(self.n_random, self.n_theta)
 
     @cached_property
     def n_theta(self) -> int:
-        return sum(group.n_params for group in self.groups)
+        return self.n_random + (self.residual.n_params if self.residual else 0)
+
+    @cached_property
+    def corner_groups(self) -> tuple[GroupBlock, ...]:
+        """All groups but the one that leads."""
+        return self.groups[1:] if self.leads else self.groups
 
     @cached_property
     def n_corner_effects(self) -> int:
         """C: random effects in the corner (all groups but the first)."""
-        return sum(group.n_levels * group.size for group in self.groups[1:])
+        return sum(group.n_levels * group.size for group in self.corner_groups)
 
     @cached_property
     def corner(self) -> int:
@@ -55,27 +76,35 @@ class Layout:
 
     @cached_property
     def n_leading(self) -> int:
-        return self.groups[0].n_levels if self.groups else 0
+        return self.groups[0].n_levels if self.groups and self.leads else 0
 
     @cached_property
     def k_leading(self) -> int:
-        return self.groups[0].size if self.groups else 1
+        return self.groups[0].size if self.groups and self.leads else 1
 
     @cached_property
     def start(self) -> np.ndarray:
         parts = [effect.start() for group in self.groups for effect in group.effects]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return np.concatenate([*parts, self.residual.start if self.residual else np.zeros(0)])
 
     @cached_property
     def boundary(self) -> np.ndarray:
         parts = [effect.boundary for group in self.groups for effect in group.effects]
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
+        return np.concatenate([*parts, np.zeros(self.n_theta - self.n_random, dtype=bool)])
 
     @cached_property
     def even(self) -> np.ndarray:
         """Parameters in which the objective is even, all others held. Bool (n_theta,)."""
         parts = [effect.even for group in self.groups for effect in group.effects]
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
+        return np.concatenate([*parts, self.residual.even if self.residual else np.zeros(0, dtype=bool)])
+
+    @cached_property
+    def hangs_on(self) -> np.ndarray:
+        """For each parameter the one whose zero makes it meaningless, or -1. Int (n_theta,)."""
+        out = np.full(self.n_theta, -1)
+        for _, effect, part in self.slices:
+            out[part] = np.where(effect.hangs_on >= 0, effect.hangs_on + part.start, -1)
+        return out
 
     @cached_property
     def slices(self) -> tuple[tuple[GroupBlock, Covariance, slice], ...]:
@@ -92,10 +121,16 @@ class Layout:
         out = theta.copy()
         for _, effect, part in self.slices:
             out[:, part] = effect.canonical(theta[:, part])
+        if self.residual:
+            out[:, self.residual_part] = self.residual.canonical(theta[:, self.residual_part])
         return out
 
     @cached_property
     def floats(self) -> int:
-        """Numbers in one feature's Gram."""
+        """Numbers in one feature's Gram, and in its rows where theta makes it."""
         lead = self.n_leading * self.k_leading * (self.k_leading + self.corner)
-        return lead + self.corner**2
+        rows = 0
+        if self.residual:
+            r = self.residual
+            rows = r.levels * r.units * r.rows * (self.k_leading + self.corner + r.rows + r.n_dispersion)
+        return lead + self.corner**2 + rows

@@ -1,4 +1,4 @@
-"""Random terms: ``(x | g)``, ``(x || g)``, ``us(x | g)``, ``diag(x | g)``, and the slash that nests groups.
+"""Random terms: ``(x | g)``, ``(x || g)``, ``us(x | g)``, ``ar1(time + 0 | g)`` ..., and the slash that nests groups.
 
 The expansions are lme4's (Bates et al. 2015, J Stat Softw 67(1), table 2): ``(x | a/b)`` is
 ``(x | a) + (x | a:b)``; ``(x || g)`` is ``(1 | g) + (0 + x | g)``.
@@ -12,14 +12,10 @@ from mixflow.formula.fixed import check_fixed, term_texts
 from mixflow.formula.terms import RandomTerm
 from mixflow.formula.tokens import Token, call, depths, has_bar, inner, refuse, source, split
 
-SUPPORTED = ("us", "diag")
+SUPPORTED = ("us", "diag", "ar1", "ou", "cs", "homcs")
 PLANNED = (
-    "ar1",
-    "cs",
-    "homcs",
     "hetar1",
     "hetcs",
-    "ou",
     "toep",
     "homtoep",
     "exp",

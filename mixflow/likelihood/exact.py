@@ -10,26 +10,16 @@ from typing import NamedTuple
 
 from mixflow.backend import Array, jax, jnp
 from mixflow.design.layout import GroupBlock, Layout
+from mixflow.likelihood.data import Data, Gram, gram_at
 from mixflow.linalg.arrow import Arrow, ArrowFactor, factor
 
-
-class Gram(NamedTuple):
-    """All of one feature's data that the likelihood sees; the corner ends with X and y.
-
-    ``blocks`` (L, k, k), ``border`` (L, k, m), ``corner`` (m, m), ``dof`` the divisor of sigma^2
-    (observations, less the rank under REML).
-    """
-
-    blocks: Array
-    border: Array
-    corner: Array
-    dof: Array
+__all__ = ["Gram", "Pieces", "beta_cov_root", "group_factor", "objective", "pieces", "pieces_of", "system"]
 
 
 class Pieces(NamedTuple):
     """What the objective is made of."""
 
-    logdet: Array  # log|L|^2, and log|R_X|^2 where beta is integrated
+    logdet: Array  # log|L|^2 + log|R|, and log|R_X|^2 where beta is integrated
     rss: Array  # penalised residual sum of squares r^2(theta)
 
 
@@ -43,7 +33,7 @@ def system(layout: Layout, gram: Gram, theta: jax.Array) -> Arrow:
     """The arrow Lambda' Z'WZ Lambda + I with X and y in the corner, unscaled."""
     border, corner = gram.border, gram.corner
     first = 0
-    for group in layout.groups[1:]:
+    for group in layout.corner_groups:
         lam = group_factor(layout, group, theta)
         width = group.n_levels * group.size
         border = _scale_columns(border, lam, first, width)
@@ -51,7 +41,7 @@ def system(layout: Layout, gram: Gram, theta: jax.Array) -> Arrow:
         corner = _scale_columns(corner.T, lam, first, width).T
         first += width
     corner = corner + jnp.diag(jnp.concatenate([jnp.ones(first), jnp.zeros(layout.corner - first)]))
-    if not layout.groups:
+    if not layout.n_leading:
         return Arrow(gram.blocks, border, corner)
     lam = group_factor(layout, layout.groups[0], theta)
     if layout.k_leading == 1:
@@ -71,9 +61,11 @@ def _scale_columns(a: jax.Array, lam: jax.Array, first: int, width: int) -> jax.
     return jnp.concatenate([a[..., :first], scaled, a[..., first + width :]], axis=-1)
 
 
-def pieces(layout: Layout, gram: Gram, theta: jax.Array) -> Pieces:
+def pieces(layout: Layout, data: Data, theta: jax.Array) -> Pieces:
     """log-determinants and penalised residual sum of squares at theta."""
-    return pieces_of(layout, factor(system(layout, gram, theta)))
+    gram, log_det_r = gram_at(layout, data, theta)
+    found = pieces_of(layout, factor(system(layout, gram, theta)))
+    return found._replace(logdet=found.logdet + log_det_r)
 
 
 def pieces_of(layout: Layout, f: ArrowFactor) -> Pieces:
@@ -83,9 +75,11 @@ def pieces_of(layout: Layout, f: ArrowFactor) -> Pieces:
     return Pieces(jnp.log(f.block_pivots).sum() + jnp.log(counted).sum(), f.corner_pivots[-1])
 
 
-def objective(dof: jax.Array, parts: Pieces) -> jax.Array:
-    """-2 log-likelihood (restricted under REML) with sigma profiled; the Gram's constants left out."""
-    return parts.logdet + dof * (1.0 + jnp.log(2 * jnp.pi * parts.rss / dof))
+def objective(data: Data, parts: Pieces) -> jax.Array:
+    """-2 log-likelihood (restricted under REML), sigma profiled or known; the Gram's constants left out."""
+    if data.sigma2 is None:
+        return parts.logdet + data.dof * (1.0 + jnp.log(2 * jnp.pi * parts.rss / data.dof))
+    return parts.logdet + data.dof * jnp.log(2 * jnp.pi * data.sigma2) + parts.rss / data.sigma2
 
 
 def beta_cov_root(layout: Layout, f: ArrowFactor) -> tuple[jax.Array, jax.Array]:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from mixflow.backend import Array, jax, jnp
 from mixflow.design.layout import Layout
-from mixflow.likelihood.exact import Gram, Pieces, beta_cov_root, group_factor, pieces_of, system
+from mixflow.likelihood.data import Data, gram_at
+from mixflow.likelihood.exact import Pieces, beta_cov_root, group_factor, pieces_of, system
 from mixflow.linalg.arrow import Arrow, ArrowFactor, factor, solve_blocks
 from mixflow.linalg.ldl import inverse, solve_unit_upper
 
@@ -32,20 +33,23 @@ class Modes(NamedTuple):
     sd: tuple[Array, ...]
 
 
-def summarise(layout: Layout, gram: Gram, theta: jax.Array) -> Summary:
+def summarise(layout: Layout, data: Data, theta: jax.Array) -> Summary:
     """Everything that tests of beta need, by exact derivatives (Kuznetsova et al. 2017, lmerTest)."""
+    gram, log_det_r = gram_at(layout, data, theta)
     arrow = system(layout, gram, theta)
     f = factor(arrow)
 
     def covariance(t: jax.Array) -> jax.Array:
-        return inverse(*beta_cov_root(layout, factor(system(layout, gram, t))))
+        return inverse(*beta_cov_root(layout, factor(system(layout, gram_at(layout, data, t)[0], t))))
 
     if theta.shape[0]:
         cov, deriv = _with_derivative(covariance, theta)
     else:
         cov, deriv = covariance(theta), jnp.zeros((0, layout.n_coef, layout.n_coef))
     gamma = _solution(f)[layout.n_corner_effects :]
-    return Summary(gamma, cov, deriv, pieces_of(layout, f), _modes(layout, arrow, f, theta))
+    found = pieces_of(layout, f)
+    found = found._replace(logdet=found.logdet + log_det_r)
+    return Summary(gamma, cov, deriv, found, _modes(layout, arrow, f, theta))
 
 
 def _with_derivative(
@@ -71,7 +75,7 @@ def _modes(layout: Layout, arrow: Arrow, f: ArrowFactor, theta: jax.Array) -> Mo
     for place, group in enumerate(layout.groups):
         lam = group_factor(layout, group, theta)
         shape = (group.n_levels, group.size)
-        if place == 0:
+        if place == 0 and layout.n_leading:
             u, cov = _leading(arrow.border, f, x, corner_cov)
         else:
             part = slice(first, first + shape[0] * shape[1])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mixflow.backend import jax, jnp
+from mixflow.likelihood.data import Data
 from mixflow.likelihood.exact import Pieces, objective
 
 
@@ -40,10 +41,13 @@ def expand(pieces: Callable[[jax.Array], Pieces], theta: jax.Array) -> tuple[Pie
 
 
 def profile(
-    dof: jax.Array, value: Pieces, gradient: Pieces, hessian: Pieces
+    data: Data, value: Pieces, gradient: Pieces, hessian: Pieces
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Objective, gradient and Hessian with sigma profiled out."""
+    """Objective, gradient and Hessian with sigma profiled out, or known."""
+    if data.sigma2 is not None:
+        g = gradient.logdet + gradient.rss / data.sigma2
+        return objective(data, value), g, hessian.logdet + hessian.rss / data.sigma2
     relative = gradient.rss / value.rss
-    g = gradient.logdet + dof * relative
-    h = hessian.logdet + dof * (hessian.rss / value.rss - relative[:, None] * relative[None, :])
-    return objective(dof, value), g, h
+    g = gradient.logdet + data.dof * relative
+    h = hessian.logdet + data.dof * (hessian.rss / value.rss - relative[:, None] * relative[None, :])
+    return objective(data, value), g, h

@@ -62,7 +62,8 @@ class Fit:
     mode_sds: dict[str, np.ndarray] = field(default_factory=dict)
     kr: KenwardRoger | None = None
     structure_names: tuple[str, ...] = ()  # natural parameters of structured covariances: rho, sd ratios
-    structure: np.ndarray | None = None  # (N, len(structure_names))
+    structure: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))  # (N, len(structure_names))
+    sigma_known: bool = False
 
     @property
     def beta(self) -> np.ndarray:
@@ -94,9 +95,14 @@ class Fit:
     @property
     def n_parameters(self) -> np.ndarray:
         """Free parameters counted by AIC: rank, theta and sigma. (N,)."""
-        return self.rank + self.theta.shape[1] + 1
+        return self.rank + self.theta.shape[1] + (not self.sigma_known)
 
     @property
     def aic(self) -> np.ndarray:
         """Akaike's criterion (of the restricted likelihood where REML, as R's AIC of lmer). (N,)."""
         return -2 * self.loglik + 2 * self.n_parameters
+
+    @property
+    def bic(self) -> np.ndarray:
+        """Schwarz's criterion, with the number of observed values (as R's BIC of lmer). (N,)."""
+        return -2 * self.loglik + np.log(np.maximum(self.n_obs, 1)) * self.n_parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mixflow.covariance import Covariance, Identity
+from mixflow.covariance import Covariance, Identity, Residual
 from mixflow.family import Family, Gaussian
 
 Role = Literal["integrated", "profiled", "outer", "fixed"]
@@ -33,12 +33,13 @@ class RandomEffect:
 class Model:
     """y | u ~ family, u ~ N(0, I); REML is beta integrated, ML is beta profiled; sigma is profiled.
 
-    ``residual``: covariance of rows given u, over sigma^2 / weight; ``marginal``: how u is integrated out.
+    ``residual``: covariance of rows given u, over sigma^2 / weight, None where rows are independent and alike;
+    ``marginal``: how u is integrated out; sigma is 1 where its role is fixed (known residual variances).
     """
 
     random: tuple[RandomEffect, ...]
     family: Family = field(default_factory=Gaussian)
-    residual: Covariance = field(default_factory=lambda: Identity(1))
+    residual: Residual | None = None
     marginal: Marginal = "exact"
     beta: Role = "integrated"
     sigma: Role = "profiled"

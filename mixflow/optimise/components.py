@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mixflow.covariance import Pooled
 from mixflow.design.layout import Layout
 from mixflow.model import RandomEffect
 from mixflow.optimise.prepare import Prepared
@@ -16,7 +17,7 @@ class Components:
     """Rows of the table of variance components: variances of a term, then its covariances; Residual last.
 
     ``moments``: for each random effect, the mean over rows of z_a z_b (k, k), which turns a covariance of
-    slopes into a variance of the response.
+    slopes into a variance of the response. A structure with one variance for all columns has one row.
     """
 
     names: tuple[tuple[str, str, str], ...]
@@ -28,7 +29,8 @@ class Components:
     def matrices(self, theta: np.ndarray, sigma: np.ndarray) -> list[np.ndarray]:
         """Covariance matrix (N, k, k) of each random effect, in the user's units."""
         return [
-            effect.matrix(theta[:, part]) * sigma[:, None, None] ** 2
+            (theta[:, part, None] ** 2 if isinstance(effect, Pooled) else effect.matrix(theta[:, part]))
+            * sigma[:, None, None] ** 2
             for _, effect, part in self.layout.slices
         ]
 
@@ -64,6 +66,10 @@ def components(prepared: Prepared) -> Components:
     place = {group.name: g for g, group in enumerate(prepared.layout.groups)}
     used = dict.fromkeys(place, 0)
     for effect in prepared.effects:
+        if isinstance(effect.within, Pooled):  # one variance; its scale is the root of a row's mean variance
+            names.append((effect.group, effect.within.names(effect.terms)[0], ""))
+            moments.append(prepared.column_scale[place[effect.group]][None, :1] ** 2)
+            continue
         k, terms = len(effect.terms), effect.terms
         names += [(effect.group, term, "") for term in terms]
         names += [(effect.group, terms[a], terms[b]) for a in range(k) for b in range(a + 1, k)]

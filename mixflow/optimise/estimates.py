@@ -8,8 +8,10 @@ import numpy as np
 
 from mixflow.design import Design
 from mixflow.design.gram import GramArrays
+from mixflow.design.rows import RowArrays
 from mixflow.design.observed import Observed
-from mixflow.likelihood.exact import Gram
+from mixflow.likelihood.data import Data
+from mixflow.likelihood.exact import Pieces
 from mixflow.optimise import mapped
 from mixflow.optimise.newton import State
 from mixflow.optimise.prepare import Prepared
@@ -36,8 +38,8 @@ class Estimates(NamedTuple):
 def estimates(
     design: Design,
     prepared: Prepared,
-    gram: Gram,
-    arrays: GramArrays,
+    data: Data,
+    arrays: GramArrays | RowArrays,
     observed: Observed,
     state: State,
     modes: bool,
@@ -45,10 +47,11 @@ def estimates(
     """Everything a `Fit` holds, at the optimum of the scaled columns that ``state`` describes."""
     theta, scale = state.theta, arrays.scale
     # Without random effects ML and REML differ in sigma only: tests use the unbiased one, as R's lm.
-    dof = gram.dof if prepared.layout.groups else (observed.n_obs - observed.rank).astype(float)
-    summary = mapped.summaries(prepared.layout, gram, theta)
+    layout = prepared.layout
+    dof = data.dof if layout.n_theta else (observed.n_obs - observed.rank).astype(float)
+    summary = mapped.summaries(layout, data, theta)
     back, null = _back(design, observed)
-    unit_sigma = np.sqrt(summary.pieces.rss / dof)
+    unit_sigma = np.sqrt(summary.pieces.rss / dof) if data.sigma2 is None else np.sqrt(data.sigma2)
     sigma = unit_sigma * scale
     cov = back @ summary.cov @ np.swapaxes(back, 1, 2)
     by_theta = back[:, None] @ summary.cov_deriv @ np.swapaxes(back, 1, 2)[:, None]
@@ -57,14 +60,10 @@ def estimates(
     gamma = (summary.gamma * scale[:, None])[:, :, None]
     solution = (back @ gamma + np.linalg.inv(design.R) @ arrays.shift[:, :, None])[:, :, 0]
     units = np.concatenate([1 / prepared.theta_scale * np.ones_like(theta), scale[:, None]], axis=1)
-    par_cov = (
-        2
-        * _inverse(_information(dof, unit_sigma, summary.pieces.rss, state))
-        * units[:, :, None]
-        * units[:, None, :]
-    )
-    rss = summary.pieces.rss
-    objective = summary.pieces.logdet + gram.dof * (1 + np.log(2 * np.pi * rss / gram.dof))
+    information = _information(dof, unit_sigma, summary.pieces.rss, state)
+    if data.sigma2 is not None:  # sigma is known: it has no error
+        information[:, -1, :] = information[:, :, -1] = 0.0
+    par_cov = 2 * _inverse(information) * units[:, :, None] * units[:, None, :]
     return Estimates(
         solution,
         cov * (sigma**2)[:, None, None],
@@ -73,10 +72,17 @@ def estimates(
         null,
         theta / prepared.theta_scale,
         sigma,
-        -0.5 * (objective + arrays.constant),
+        -0.5 * (_objective(data, summary.pieces) + arrays.constant),
         _modes(prepared, summary.modes.mode, scale) if modes else {},
         _modes(prepared, summary.modes.sd, sigma) if modes else {},
     )
+
+
+def _objective(data: Data, pieces: Pieces) -> np.ndarray:
+    """`likelihood.exact.objective` of many features on the host."""
+    if data.sigma2 is None:
+        return pieces.logdet + data.dof * (1 + np.log(2 * np.pi * pieces.rss / data.dof))
+    return pieces.logdet + data.dof * np.log(2 * np.pi * data.sigma2) + pieces.rss / data.sigma2
 
 
 NULL = 1e-8

@@ -10,12 +10,15 @@ import numpy as np
 from mixflow.backend import jax
 from mixflow.design import Design
 from mixflow.design.layout import Layout
+from mixflow.design.gram import GramArrays
 from mixflow.design.observed import Observed, observe
-from mixflow.likelihood.exact import Gram
-from mixflow.model import Fit
-from mixflow.optimise import mapped
+from mixflow.design.rows import RowArrays
+from mixflow.likelihood.data import Data, Gram, Rows
+from mixflow.model import Fit, KenwardRoger
+from mixflow.optimise import kenward_roger, mapped
 from mixflow.optimise.boundary import no_curvature, settle, sigma_known, singular
 from mixflow.optimise.components import Components, components
+from mixflow.optimise.structure import n_structure, structure, structure_names, theta_names
 from mixflow.optimise.estimates import Estimates, estimates
 from mixflow.optimise.newton import State, fresh
 from mixflow.optimise.prepare import Prepared, prepare
@@ -33,27 +36,34 @@ def fit_features(
     *,
     reml: bool = True,
     weights: np.ndarray | None = None,
+    known_sigma: bool = False,
     modes: bool = True,
+    kr: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fit:
     """Fit the design to every row of ``values`` (N, n), NaN where missing, n the rows of the design.
 
-    ``weights``: prior weights (N, n) or (n,); ``modes``: also the conditional modes; ``progress`` is called
-    with (features done, all). A feature that cannot be fitted has a status and NaN, and stops nothing.
+    ``weights``: prior weights (N, n) or (n,), whose inverses are the residual variances where ``known_sigma``;
+    ``modes``: also the conditional modes; ``kr``: also what Kenward and Roger's tests need (REML only);
+    ``progress`` is called with (features done, all). A feature that cannot be fitted has a status and NaN,
+    and stops nothing.
     """
-    prepared = prepare(design, reml)
+    prepared = prepare(design, reml, known_sigma)
     values = np.asarray(values, dtype=float) - design.offset
     size = mapped.block_size(prepared.layout)
     chunk = max(size, CHUNK_FLOATS // prepared.layout.floats // size * size)
+    if kr:
+        kenward_roger.require_reml(reml)
     parts = []
     for first in range(0, max(len(values), 1), chunk):
         part = slice(first, first + chunk)
         own = weights[part] if weights is not None and weights.ndim == 2 else weights
-        parts.append(_fit_chunk(design, prepared, values[part], own, modes))
+        parts.append(_fit_chunk(design, prepared, values[part], own, modes, kr))
         if progress:
             progress(min(first + chunk, len(values)), len(values))
     arrays = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-    return Fit(**_labels(design, prepared, feature_ids), **arrays)
+    adjusted = KenwardRoger(**arrays.pop("kr")) if kr else None
+    return Fit(**_labels(design, prepared, feature_ids), **arrays, kr=adjusted)
 
 
 def _labels(design: Design, prepared: Prepared, feature_ids: np.ndarray | list[str]) -> dict:
@@ -66,7 +76,9 @@ def _labels(design: Design, prepared: Prepared, feature_ids: np.ndarray | list[s
         "formula": design.terms.text,
         "reml": prepared.layout.reml,
         "coef_names": design.coef_names,
-        "theta_names": tuple(name for e in prepared.effects for name in e.theta_names),
+        "theta_names": theta_names(design, prepared),
+        "sigma_known": prepared.model.sigma == "fixed",
+        "structure_names": structure_names(design, prepared),
         "groups": tuple(group.name for group in prepared.layout.groups),
         "components": components(prepared).names,
         "effect_names": effects,
@@ -74,7 +86,12 @@ def _labels(design: Design, prepared: Prepared, feature_ids: np.ndarray | list[s
 
 
 def _fit_chunk(
-    design: Design, prepared: Prepared, values: np.ndarray, weights: np.ndarray | None, modes: bool
+    design: Design,
+    prepared: Prepared,
+    values: np.ndarray,
+    weights: np.ndarray | None,
+    modes: bool,
+    kr: bool,
 ) -> dict:
     """All arrays of a `Fit` for some features; the rest of the function is a story in five lines."""
     observed = observe(values, design.Q, design.R, weights)
@@ -83,25 +100,38 @@ def _fit_chunk(
     out = _empty(prepared, len(values), modes)
     out |= {"n_obs": observed.n_obs.astype(np.int32), "rank": observed.rank.astype(np.int32)}
     out |= {"n_levels": n_levels, "status": status}
+    if kr:
+        out["kr"] = kenward_roger.empty(prepared, len(values))
     if len(run):
         seen = _take(observed, run)
         arrays = prepared.builder.build(values[run], seen)
-        gram = Gram(arrays.blocks, arrays.border, arrays.corner, arrays.dof)
-        state, ending = _optimise(prepared.layout, gram, arrays.flat)
-        found = estimates(design, prepared, gram, arrays, seen, state, modes)
+        data = data_of(prepared, arrays)
+        state, ending = _optimise(prepared.layout, data, arrays.flat)
+        found = estimates(design, prepared, data, arrays, seen, state, modes)
         _fill(out, run, found, components(prepared), state.iterations, ending)
+        if kr:
+            own = kenward_roger.kenward_roger(design, prepared, data, seen, state.theta, found.sigma)
+            _fill_some(out["kr"], run, own, np.isfinite(out["sigma"][run]))
     return out
 
 
-def _optimise(layout: Layout, gram: Gram, flat: np.ndarray) -> tuple[State, np.ndarray]:
+def data_of(prepared: Prepared, arrays: GramArrays | RowArrays) -> Data:
+    """The part of a builder's arrays that the kernels see; y was divided by its scale, and so is a known sigma."""
+    sigma2 = arrays.scale**-2.0 if prepared.model.sigma == "fixed" else None
+    if isinstance(arrays, GramArrays):
+        return Gram(arrays.blocks, arrays.border, arrays.corner, arrays.dof, sigma2)
+    return Rows(*arrays[: len(Rows._fields) - 1], sigma2)
+
+
+def _optimise(layout: Layout, data: Data, flat: np.ndarray) -> tuple[State, np.ndarray]:
     """Where the optimisation of each feature ended, and how (n,)."""
-    n = len(gram.dof)
+    n = len(data.dof)
     ending = np.full(n, Status.OK, dtype=np.int8)
     state = fresh(layout, np.tile(layout.start, (n, 1)))
     if layout.n_theta:
-        state = settle(layout, gram, mapped.minimise(layout, gram, state.theta))
+        state = settle(layout, data, mapped.minimise(layout, data, state.theta))
         ending[singular(layout, state.theta)] = Status.SINGULAR
-        blind = no_curvature(gram, state)
+        blind = no_curvature(layout, data, state)
         ending[blind] = Status.NO_CURVATURE
         state.theta[blind & ~sigma_known(state)] = np.nan
         ending[~state.done] = Status.NO_CONVERGENCE
@@ -135,9 +165,15 @@ def _fill(
     out["theta"][rows] = found.theta[good]
     out["variance"][rows] = parts.variance(found.theta, found.sigma)[good]
     out["share"][rows] = parts.share(found.theta, found.sigma)[good]
+    out["structure"][rows] = structure(parts.layout, found.theta)[good]
     for group, mode in found.modes.items():
         out["modes"][group][rows] = mode[good]
         out["mode_sds"][group][rows] = found.mode_sds[group][good]
+
+
+def _fill_some(out: dict, run: np.ndarray, found: dict, good: np.ndarray) -> None:
+    for name, array in found.items():
+        out[name][run[good]] = array[good]
 
 
 def _empty(prepared: Prepared, n: int, modes: bool) -> dict:
@@ -158,6 +194,7 @@ def _empty(prepared: Prepared, n: int, modes: bool) -> dict:
         "iterations": np.zeros(n, dtype=np.int32),
         "variance": nan(c),
         "share": nan(c),
+        "structure": nan(n_structure(layout)),
         "modes": {name: nan(width) for name, width in groups.items()},
         "mode_sds": {name: nan(width) for name, width in groups.items()},
     }

@@ -15,7 +15,8 @@ import numpy as np
 
 from mixflow.backend import jax
 from mixflow.design.layout import Layout
-from mixflow.likelihood.exact import Gram
+from mixflow.likelihood.data import Data
+from mixflow.likelihood.kenward_roger import Blocks, blocks
 from mixflow.likelihood.summary import Summary, summarise
 from mixflow.optimise.newton import State, fresh, iterate
 
@@ -39,7 +40,7 @@ def block_size(layout: Layout) -> int:
     return int(min(128, 2 ** int(np.log2(fit))))
 
 
-def minimise(layout: Layout, gram: Gram, start: np.ndarray) -> State:
+def minimise(layout: Layout, data: Data, start: np.ndarray) -> State:
     """Iterate all features (start (N, q)) to convergence; finished ones leave their block (compaction).
 
     ``done`` marks those that converged, with a finite ``value``.
@@ -47,7 +48,7 @@ def minimise(layout: Layout, gram: Gram, start: np.ndarray) -> State:
     state = fresh(layout, start)
     active = np.arange(len(start))
     while len(active) and state.iterations[active[0]] < MAX_ITERATIONS:
-        new = _mapped(_advance, layout, take(gram, active), take(state, active))
+        new = _mapped(_advance, layout, take(data, active), take(state, active))
         jax.tree.map(lambda target, source, rows=active: _put(target, rows, source), state, new)
         active = active[~new.done]
     return state
@@ -62,25 +63,30 @@ def _put(target: np.ndarray, rows: np.ndarray, source: np.ndarray) -> None:
     target[rows] = source
 
 
-def _advance(layout: Layout, gram: Gram, state: State) -> State:
-    return jax.lax.fori_loop(0, STEPS, lambda _, s: iterate(layout, gram, s), state)
+def _advance(layout: Layout, data: Data, state: State) -> State:
+    return jax.lax.fori_loop(0, STEPS, lambda _, s: iterate(layout, data, s), state)
 
 
-def summaries(layout: Layout, gram: Gram, theta: np.ndarray) -> Summary:
+def summaries(layout: Layout, data: Data, theta: np.ndarray) -> Summary:
     """`summarise` for every feature."""
-    return _mapped(summarise, layout, gram, theta)
+    return _mapped(summarise, layout, data, theta)
+
+
+def kenward_roger(layout: Layout, data: Data, theta: np.ndarray) -> Blocks:
+    """Kenward and Roger's matrices for every feature."""
+    return _mapped(blocks, layout, data, theta)
 
 
 @lru_cache(maxsize=64)
 def _compiled(function: Callable[..., Any], layout: Layout) -> Callable[..., Any]:
-    return jax.jit(jax.vmap(lambda gram, argument: function(layout, gram, argument)))
+    return jax.jit(jax.vmap(lambda data, argument: function(layout, data, argument)))
 
 
-def _mapped(function: Callable[..., Any], layout: Layout, gram: Gram, argument: Any) -> Any:
-    """function(layout, gram, argument) over the leading axis, block by block; numpy in, numpy out."""
-    kernel, size, n = _compiled(function, layout), block_size(layout), len(gram.dof)
+def _mapped(function: Callable[..., Any], layout: Layout, data: Data, argument: Any) -> Any:
+    """function(layout, data, argument) over the leading axis, block by block; numpy in, numpy out."""
+    kernel, size, n = _compiled(function, layout), block_size(layout), len(data.dof)
     blocks = list(_blocks(n, size))
-    run = lambda rows: jax.tree.map(np.asarray, kernel(*jax.tree.map(lambda a: a[rows], (gram, argument))))  # noqa: E731
+    run = lambda rows: jax.tree.map(np.asarray, kernel(*jax.tree.map(lambda a: a[rows], (data, argument))))  # noqa: E731
     if len(blocks) > 2:
         with ThreadPoolExecutor(2) as pool:
             parts = list(pool.map(run, blocks))

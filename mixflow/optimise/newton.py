@@ -15,12 +15,17 @@ import numpy as np
 
 from mixflow.backend import Array, jax, jnp
 from mixflow.design.layout import Layout
-from mixflow.likelihood.exact import Gram, Pieces, pieces
+from mixflow.likelihood.data import Data
+from mixflow.likelihood.exact import Pieces, pieces
 from mixflow.likelihood.taylor import expand, profile
 from mixflow.linalg.ldl import ldl, solve_unit_lower, solve_unit_upper
 
 DECREMENT = 1e-10
 """Converged when a Newton step promises less than this on the scale of -2 log-likelihood."""
+
+
+SILENT = 1e-9
+"""First and second derivatives below this say nothing about a parameter."""
 
 
 class State(NamedTuple):
@@ -60,16 +65,16 @@ class Move(NamedTuple):
     kicked: jax.Array
 
 
-def iterate(layout: Layout, gram: Gram, state: State) -> State:
+def iterate(layout: Layout, data: Data, state: State) -> State:
     """One step, accepted or not; a finished feature stays as it is."""
     before, damped = jnp.asarray(state.value), jnp.asarray(state.damping)
     started = jnp.isfinite(before)
-    _, gradient, hessian = profile(gram.dof, *state.pieces)
+    _, gradient, hessian = profile(data, *state.pieces)
     move = _move(layout, state.theta, gradient, hessian, damped)
     step = jnp.where(started, move.step, 0.0)
     trial = state.theta + step
-    found = expand(lambda t: pieces(layout, gram, t), trial)
-    value = _value(gram, found)
+    found = expand(lambda t: pieces(layout, data, t), trial)
+    value = _value(data, found)
     predicted = -(gradient @ step + 0.5 * step @ hessian @ step)
     noise = 1e-12 * (1.0 + jnp.abs(jnp.where(started, before, 0.0)))
     wanted = jnp.where(move.jumped | move.kicked, 0.0, 1e-4 * predicted)
@@ -85,9 +90,9 @@ def iterate(layout: Layout, gram: Gram, state: State) -> State:
     return jax.tree.map(lambda a, b: jnp.where(state.done, a, b), state, new)
 
 
-def _value(gram: Gram, found: tuple[Pieces, Pieces, Pieces]) -> jax.Array:
+def _value(data: Data, found: tuple[Pieces, Pieces, Pieces]) -> jax.Array:
     """The objective; +inf where it or a derivative cannot be computed."""
-    value, gradient, hessian = profile(gram.dof, *found)
+    value, gradient, hessian = profile(data, *found)
     fine = jnp.isfinite(value) & jnp.isfinite(gradient).all() & jnp.isfinite(hessian).all()
     return jnp.where(fine, value, jnp.inf)
 
@@ -97,7 +102,10 @@ def _move(layout: Layout, theta: jax.Array, g: jax.Array, h: jax.Array, damping:
     even, diagonal = jnp.asarray(layout.even), jnp.diagonal(h)
     flat = jnp.abs(g) < 1e-6
     kick = flat & (even | flat.all()) & (diagonal < -1e-5)
-    h = jnp.where(kick[:, None] | kick[None, :], jnp.eye(layout.n_theta), h)
+    # A parameter that nothing observed speaks of (a correlation of an effect that is zero) stays where it is.
+    mute = (jnp.abs(g) < SILENT) & (jnp.abs(h).max(axis=1, initial=0.0) < SILENT)
+    inert = kick | mute
+    h = jnp.where(inert[:, None] | inert[None, :], jnp.eye(layout.n_theta), h)
     step, definite = _newton(h, g, damping)
     decrement = -0.5 * g @ step
     pull = g * theta

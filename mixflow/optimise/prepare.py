@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixflow.covariance import STRUCTURES, Identity
-from mixflow.design import Design
+from mixflow.covariance import STRUCTURES, Known, Residual
+from mixflow.design import Design, RandomColumns
 from mixflow.design.gram import GramBuilder
 from mixflow.design.layout import GroupBlock, Layout
-from mixflow.errors import MixflowError, Problem
-from mixflow.family import Gaussian
+from mixflow.design.rows import RowBuilder, lay_out, nests
 from mixflow.model import Model, RandomEffect
 
 
@@ -25,7 +24,7 @@ class Prepared:
 
     model: Model
     layout: Layout
-    builder: GramBuilder
+    builder: GramBuilder | RowBuilder
     effects: tuple[RandomEffect, ...]
     theta_scale: np.ndarray
     index: tuple[np.ndarray, ...]
@@ -34,57 +33,94 @@ class Prepared:
     levels: tuple[tuple[str, ...], ...]
 
 
-def model_of(design: Design, reml: bool) -> Model:
-    """The Gaussian model that the design's random terms describe."""
-    effects = tuple(
-        RandomEffect(term.group, term.terms, STRUCTURES[term.covariance](len(term.terms)))
-        for term in design.random
-    )
-    return Model(effects, beta="integrated" if reml else "profiled")
+def prepare(design: Design, reml: bool, known_sigma: bool = False) -> Prepared:
+    """Groups with most levels first (ties as written, as lme4), terms of one group side by side.
 
-
-def prepare(design: Design, reml: bool) -> Prepared:
-    """Groups with most levels first (ties as written, as lme4), terms of one group side by side."""
-    model = model_of(design, reml)
-    require_supported(model)
+    With correlated residuals the first group must hold whole units; where none does, no group leads.
+    """
     names = list(dict.fromkeys(term.group for term in design.random))
     of = {name: [i for i, term in enumerate(design.random) if term.group == name] for name in names}
-    names.sort(key=lambda name: -len(design.random[of[name][0]].levels))
+    own = design.residual if design.residual and design.residual.correlation else None
+    random = [as_one_level(term) for term in design.random]
+    first = {name: random[of[name][0]] for name in names}
+    spans = {name: own is not None and not nests(own.unit, first[name].index) for name in names}
+    names.sort(key=lambda name: (spans[name], -len(first[name].levels)))
+    leads = not (names and spans[names[0]])
     order = [i for name in names for i in of[name]]
+    effects = {i: _effect(term) for i, term in enumerate(design.random)}
     columns = tuple(np.concatenate([design.random[i].Z for i in of[name]], axis=1) for name in names)
-    scales = tuple(_root_mean_square(z) for z in columns)
-    index = tuple(np.asarray(design.random[of[name][0]].index) for name in names)
-    levels = tuple(design.random[of[name][0]].levels for name in names)
-    groups = tuple(
-        GroupBlock(name, len(level), tuple(model.random[i].within for i in of[name]))
-        for name, level in zip(names, levels, strict=True)
+    scales = tuple(
+        np.concatenate([effects[i].within.scales(_root_mean_square(random[i].Z)) for i in of[name]])
+        for name in names
     )
-    layout = Layout(groups, len(design.coef_names), reml)
-    scaled = [(i, z / s) for i, z, s in zip(index, columns, scales, strict=True)]
+    index = tuple(np.asarray(first[name].index) for name in names)
+    groups = tuple(
+        GroupBlock(name, len(first[name].levels), tuple(effects[i].within for i in of[name]))
+        for name in names
+    )
+    place = _place(design, index[0] if leads and names else None)
+    residual = _residual(design, place)
+    layout = Layout(groups, len(design.coef_names), reml, residual, leads)
+    kernel = [np.concatenate([random[i].Z for i in of[name]], axis=1) for name in names]
+    scaled = [(i, z / s) for i, z, s in zip(index, kernel, scales, strict=True)]
+    spread, spread_scale = _spread(design)
+    builder: GramBuilder | RowBuilder
+    if design.residual is None:
+        builder = GramBuilder.of(layout, design.Q, scaled)
+    else:
+        builder = RowBuilder.of(layout, design.Q, scaled, place, design.residual.where, spread)
     return Prepared(
-        model,
+        Model(
+            tuple(effects.values()),
+            residual=residual,
+            beta="integrated" if reml else "profiled",
+            sigma="fixed" if known_sigma else "profiled",
+        ),
         layout,
-        GramBuilder.of(layout, design.Q, scaled),
-        tuple(model.random[i] for i in order),
-        _theta_scale(layout, scales),
-        index,
+        builder,
+        tuple(effects[i] for i in order),
+        np.concatenate([_theta_scale(layout, scales), spread_scale]),
+        tuple(np.asarray(design.random[of[name][0]].index) for name in names),
         columns,
         scales,
-        levels,
+        tuple(design.random[of[name][0]].levels for name in names),
     )
 
 
-def require_supported(model: Model) -> None:
-    """The engine so far: Gaussian, independent rows and levels, u integrated out exactly."""
-    independent = all(isinstance(e.between, Identity) for e in model.random)
-    if not (
-        isinstance(model.family, Gaussian)
-        and isinstance(model.residual, Identity)
-        and independent
-        and model.marginal == "exact"
-    ):
-        remedy = "Use the Gaussian family with independent residuals and independent levels."
-        raise MixflowError(Problem("This model cannot be fitted yet", value=repr(model), remedy=remedy))
+def as_one_level(term: RandomColumns) -> RandomColumns:
+    """The term as the kernels see it: levels that know of each other are the columns of one level."""
+    if not isinstance(term.within, Known):
+        return term
+    marks = np.equal.outer(term.index, np.arange(len(term.levels))).astype(float)
+    return replace(term, levels=("",), index=np.zeros_like(term.index), Z=marks)
+
+
+def _effect(term: RandomColumns) -> RandomEffect:
+    return RandomEffect(term.group, term.terms, term.within or STRUCTURES[term.covariance](len(term.terms)))
+
+
+def _place(design: Design, level: np.ndarray | None) -> np.ndarray:
+    """Where each row lies: its unit within the level of the leading group; one unit a level if independent."""
+    n = len(design.X)
+    level = np.zeros(n, dtype=int) if level is None else level
+    own = design.residual
+    unit = level if own is None or own.correlation is None else own.unit
+    return lay_out(unit, level, np.zeros(n) if own is None else own.where)
+
+
+def _residual(design: Design, place: np.ndarray) -> Residual | None:
+    own = design.residual
+    return None if own is None else Residual(own.correlation, own.dispersion.shape[1], *place.shape)
+
+
+def _spread(design: Design) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of the dispersion over their root mean square, and the scale of the residual side's theta."""
+    own = design.residual
+    if own is None:
+        return np.zeros((len(design.X), 0)), np.zeros(0)
+    scale = _root_mean_square(own.dispersion)
+    n_correlation = own.correlation.n_params if own.correlation else 0
+    return own.dispersion / scale, np.concatenate([np.ones(n_correlation), scale])
 
 
 def _root_mean_square(z: np.ndarray) -> np.ndarray:

@@ -15,16 +15,22 @@ def screen(prepared: Prepared, observed: Observed) -> tuple[np.ndarray, np.ndarr
     status = np.full(len(seen), Status.NOT_RUN, dtype=np.int8)
     n_levels = np.zeros((len(seen), len(prepared.index)), dtype=np.int32)
     effects = np.zeros(len(seen), dtype=int)
+    lone = np.zeros(len(seen), dtype=bool)
+    known = prepared.model.sigma == "fixed"  # then one row a level tells its variance from the residual's
     for g, (index, z) in enumerate(zip(prepared.index, prepared.columns, strict=True)):
         n_levels[:, g] = _observed_levels(seen, index, len(prepared.levels[g]))
-        effects += n_levels[:, g] * z.shape[1]
-        widest = max(len(e.terms) for e in prepared.effects if e.group == prepared.layout.groups[g].name)
-        status[observed.n_obs <= n_levels[:, g] * widest] = Status.ONE_OBSERVATION_PER_LEVEL
+        free = [e.size for e in prepared.layout.groups[g].effects if not e.tied]
+        effects += n_levels[:, g] * sum(free)
+        if free and not known:
+            status[observed.n_obs <= n_levels[:, g] * max(free)] = Status.ONE_OBSERVATION_PER_LEVEL
+        lone |= (n_levels[:, g] == 1) & bool(free)
+    if known:
+        effects[:] = 0
     crowded = (effects > 0) & (observed.n_obs <= effects)
     for i in np.flatnonzero(crowded & (status == Status.NOT_RUN)):
         if observed.n_obs[i] <= _rank_of_random(prepared, seen[i]):
             status[i] = Status.ONE_OBSERVATION_PER_LEVEL
-    status[(n_levels == 1).any(axis=1)] = Status.TOO_FEW_LEVELS
+    status[lone] = Status.TOO_FEW_LEVELS
     status[observed.n_obs <= observed.rank] = Status.TOO_FEW_OBSERVATIONS
     return status, n_levels
 

@@ -1,0 +1,166 @@
+"""Correlation of positions (visits, times): written once, used on the residual side and within a group."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixflow.backend import jax, jnp
+
+
+@dataclass(frozen=True)
+class Correlation(ABC):
+    """theta and positions -> a T x T matrix; ``size``: number of distinct positions in the design.
+
+    ``where`` are position numbers 0 .. size - 1 (continuous times for OU). The parameters are unconstrained
+    reals; ``natural`` turns them into what the field reports (rho, phi, ratios of standard deviations).
+    Frozen and hashable: a static argument of the compiled kernels.
+    """
+
+    size: int
+
+    @property
+    @abstractmethod
+    def n_params(self) -> int:
+        """Length of theta."""
+
+    @abstractmethod
+    def names(self, positions: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of the natural parameters, one for each of theta; ``positions``: labels of the positions."""
+
+    @abstractmethod
+    def matrix(self, theta: jax.Array, where: jax.Array) -> jax.Array:
+        """Correlation of the rows at ``where`` (T,). Shape (T, T); traced by JAX."""
+
+    @abstractmethod
+    def natural(self, theta: np.ndarray) -> np.ndarray:
+        """Natural parameters of many theta. (N, n_params) -> the same shape; host side."""
+
+    def start(self) -> np.ndarray:
+        """A starting theta. Shape (n_params,)."""
+        return np.zeros(self.n_params)
+
+    @property
+    def even(self) -> np.ndarray:
+        """Parameters whose sign alone changes nothing. Bool (n_params,)."""
+        return np.zeros(self.n_params, dtype=bool)
+
+
+@dataclass(frozen=True)
+class AR1(Correlation):
+    """rho^|i - j| by the order of the positions; rho = theta / sqrt(1 + theta^2), as glmmTMB."""
+
+    @property
+    def n_params(self) -> int:
+        return 1
+
+    def names(self, positions: tuple[str, ...]) -> tuple[str, ...]:
+        return ("rho",)
+
+    def matrix(self, theta: jax.Array, where: jax.Array) -> jax.Array:
+        rho = theta[0] / jnp.sqrt(1.0 + theta[0] ** 2)
+        # Powers as products: exact derivatives at rho = 0, and negative rho.
+        powers = jnp.cumprod(jnp.concatenate([jnp.ones(1), jnp.full(max(self.size - 1, 0), rho)]))
+        lag = jnp.abs(where[:, None] - where[None, :]).astype(int)
+        return powers[lag]
+
+    def natural(self, theta: np.ndarray) -> np.ndarray:
+        return theta / np.sqrt(1.0 + theta**2)
+
+
+@dataclass(frozen=True)
+class OrnsteinUhlenbeck(Correlation):
+    """phi^|t_i - t_j| in continuous time (nlme's corCAR1); phi = theta^2 / (1 + theta^2), so 0 is reached.
+
+    ``unit``: the smallest distance of two times of one unit, by which the kernel's times are divided: powers
+    of at least 1 keep two derivatives at phi = 0. ``natural`` is phi at a distance of 1 in the user's time.
+    """
+
+    unit: float = 1.0
+
+    @property
+    def n_params(self) -> int:
+        return 1
+
+    def names(self, positions: tuple[str, ...]) -> tuple[str, ...]:
+        return ("phi",)
+
+    def start(self) -> np.ndarray:
+        return np.ones(1)
+
+    def matrix(self, theta: jax.Array, where: jax.Array) -> jax.Array:
+        squared = theta[0] ** 2 + 1e-200  # the power's derivatives at 0 are then 0, not 0 * inf
+        distance = jnp.abs(where[:, None] - where[None, :])
+        return jnp.power(squared / (1.0 + squared), distance)
+
+    def natural(self, theta: np.ndarray) -> np.ndarray:
+        return (theta**2 / (1.0 + theta**2)) ** (1.0 / self.unit)
+
+    @property
+    def even(self) -> np.ndarray:
+        return np.ones(1, dtype=bool)
+
+
+@dataclass(frozen=True)
+class CompoundSymmetry(Correlation):
+    """One correlation between any two positions, from -1 / (size - 1) to 1 (nlme's corCompSymm)."""
+
+    @property
+    def n_params(self) -> int:
+        return 1
+
+    def names(self, positions: tuple[str, ...]) -> tuple[str, ...]:
+        return ("rho",)
+
+    def matrix(self, theta: jax.Array, where: jax.Array) -> jax.Array:
+        grown = jnp.exp(theta[0])
+        rho = (grown - 1.0) / (grown + max(self.size, 2) - 1.0)
+        return jnp.where(jnp.eye(where.shape[0], dtype=bool), 1.0, rho)
+
+    def natural(self, theta: np.ndarray) -> np.ndarray:
+        return np.expm1(theta) / (np.exp(theta) + max(self.size, 2) - 1.0)
+
+
+@dataclass(frozen=True)
+class UnstructuredByVisit(Correlation):
+    """Any covariance of the visits relative to the variance of the first (the mmrm model).
+
+    theta: row by row of the lower Cholesky factor from the second row on, log on the diagonal; the first
+    entry is 1, so that sigma is the standard deviation of the first visit. Natural parameters: ratios of
+    standard deviations to the first, and correlations.
+    """
+
+    @property
+    def n_params(self) -> int:
+        return self.size * (self.size + 1) // 2 - 1
+
+    @property
+    def _index(self) -> tuple[np.ndarray, np.ndarray]:
+        rows, columns = np.tril_indices(self.size)
+        return rows[1:], columns[1:]
+
+    def names(self, positions: tuple[str, ...]) -> tuple[str, ...]:
+        first = positions[0]
+        return tuple(
+            f"sd[{positions[i]}]/sd[{first}]" if i == j else f"cor[{positions[i]},{positions[j]}]"
+            for i, j in zip(*self._index, strict=True)
+        )
+
+    def matrix(self, theta: jax.Array, where: jax.Array) -> jax.Array:
+        rows, columns = self._index
+        entries = jnp.where(jnp.asarray(rows == columns), jnp.exp(theta), theta)
+        factor = jnp.zeros((self.size, self.size)).at[0, 0].set(1.0).at[rows, columns].set(entries)
+        place = where.astype(int)
+        return (factor @ factor.T)[place[:, None], place[None, :]]
+
+    def natural(self, theta: np.ndarray) -> np.ndarray:
+        rows, columns = self._index
+        factor = np.zeros((len(theta), self.size, self.size))
+        factor[:, 0, 0] = 1.0
+        factor[:, rows, columns] = np.where(rows == columns, np.exp(theta), theta)
+        matrix = factor @ np.swapaxes(factor, 1, 2)
+        sd = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2))
+        correlation = matrix / sd[:, :, None] / sd[:, None, :]
+        return np.where(rows == columns, sd[:, rows] / sd[:, :1], correlation[:, rows, columns])
