@@ -14,13 +14,14 @@ import xarray as xr
 
 from mixflow.design import Design, RandomColumns
 from mixflow.design.frame import level_text
-from mixflow.errors import MixflowError, Problem
 from mixflow.inference import contrasts as words
 from mixflow.inference import lrt, r2
 from mixflow.inference.contrasts import Contrast
+from mixflow.inference.df import SATTERTHWAITE
 from mixflow.inference.means import means
 from mixflow.inference.refit import Fitted, Recipe
 from mixflow.inference.simulate import simulate
+from mixflow.inference.terms import term_tests
 from mixflow.inference.tests import test
 from mixflow.model import Fit
 from mixflow.status import MEANING, Status
@@ -42,13 +43,15 @@ TIDY = (
 class Result:
     """What `mixflow.fit` returns: ``model`` numbers, ``design`` samples, ``values`` what was fitted.
 
-    ``recipe``: weights and options, with which the values can be fitted again.
+    ``recipe``: weights and options, with which the values can be fitted again. ``df``: method for degrees of
+    freedom where none is named (`mixflow.inference.df`).
     """
 
     model: Fit
     design: Design
     values: np.ndarray
     recipe: Recipe = field(default_factory=Recipe)
+    df: str = SATTERTHWAITE
 
     @property
     def fitted(self) -> Fitted:
@@ -57,7 +60,7 @@ class Result:
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:
-        """One row for each feature and coefficient, with Satterthwaite df and 95 % limits."""
+        """One row for each feature and coefficient, with df by the result's method and 95 % limits."""
         return self._table(words.build_coefficients(self.design), "term")
 
     @cached_property
@@ -78,6 +81,17 @@ class Result:
                 sd = np.sqrt(variance)
             rows.append(pd.DataFrame(row | {"variance": variance, "std_dev": sd, "correlation": correlation}))
         return _by_feature(rows, fit.feature_ids)
+
+    @cached_property
+    def structure(self) -> pd.DataFrame:
+        """Natural parameters of structured covariances: correlations rho and phi, ratios of standard deviations."""
+        fit = self.model
+        rows = [
+            pd.DataFrame({"feature": fit.feature_ids, "parameter": name, "estimate": fit.structure[:, i]})
+            for i, name in enumerate(fit.structure_names)
+        ]
+        columns = ["feature", "parameter", "estimate"]
+        return _by_feature(rows, fit.feature_ids) if rows else pd.DataFrame(columns=columns)
 
     @cached_property
     def random_effects(self) -> pd.DataFrame:
@@ -117,20 +131,15 @@ class Result:
         return self._series([MEANING[Status(s)].label for s in self.model.status], "status")
 
     def contrast(
-        self, spec: Mapping[str, Mapping[str, Any]], df: str = "satterthwaite", adjust: str = "within"
+        self, spec: Mapping[str, Mapping[str, Any]], df: str | None = None, adjust: str = "within"
     ) -> pd.DataFrame:
         """Test contrasts given in words or as weights on exact coefficient names; nothing is fitted again.
 
         E.g. ``{"B vs A": {"condition": ["B", "A"]}}``, ``{"Days": {"Days": 1}}``,
-        ``{"any": {"dose": "omnibus"}}``.
+        ``{"any": {"dose": "omnibus"}}``. ``df``: the result's own method where not named.
         """
-        if df != "satterthwaite":
-            remedy = "Use df='satterthwaite'; other methods are not available yet."
-            raise MixflowError(
-                Problem("Unknown method for degrees of freedom", column="df", value=df, remedy=remedy)
-            )
         asked = [c for name, entry in spec.items() for c in self._words(name, entry)]
-        return self._table(asked, "contrast", adjust)
+        return self._table(asked, "contrast", adjust, df)
 
     def means(self, factor: str, at: Mapping[str, Any] | None = None) -> Means:
         """Estimated marginal means of a factor; other factors weigh equally, numbers stand at their mean."""
@@ -195,8 +204,14 @@ class Result:
             return words.from_weights({name: entry}, self.design)
         return words.build({name: entry}, self.design)
 
-    def _table(self, contrasts: list[Contrast], label: str, adjust: str = "within") -> pd.DataFrame:
-        found = test(self.model, contrasts, adjust=adjust)
+    def terms(self, type: int = 3, df: str | None = None) -> pd.DataFrame:
+        """F tests of the fixed part's terms: type 1 (in order), 2 (as if later ones were absent) or 3."""
+        return term_tests(self.model, self.design, type, df or self.df)
+
+    def _table(
+        self, contrasts: list[Contrast], label: str, adjust: str = "within", df: str | None = None
+    ) -> pd.DataFrame:
+        found = test(self.model, contrasts, adjust=adjust, df=df or self.df, design=self.design)
         rows = []
         for kind, names, prefix in (("t", TIDY, ""), ("F", TIDY, "f_")):
             of_kind = [c for c in contrasts if c.kind == kind]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixflow.covariance import Pooled
+from mixflow.covariance import Covariance, Pooled, Structured
 from mixflow.design.layout import Layout
 from mixflow.model import RandomEffect
 from mixflow.optimise.prepare import Prepared
@@ -29,7 +29,7 @@ class Components:
     def matrices(self, theta: np.ndarray, sigma: np.ndarray) -> list[np.ndarray]:
         """Covariance matrix (N, k, k) of each random effect, in the user's units."""
         return [
-            (theta[:, part, None] ** 2 if isinstance(effect, Pooled) else effect.matrix(theta[:, part]))
+            (theta[:, part, None][:, :1] ** 2 if _pooled(effect) else effect.matrix(theta[:, part]))
             * sigma[:, None, None] ** 2
             for _, effect, part in self.layout.slices
         ]
@@ -59,6 +59,11 @@ class Components:
         return np.column_stack([*columns, sigma**2]) / total[:, None]
 
 
+def _pooled(effect: Covariance) -> bool:
+    """Whether the first of its parameters is the standard deviation of all its columns."""
+    return isinstance(effect, Pooled) or (isinstance(effect, Structured) and not effect.hetero)
+
+
 def components(prepared: Prepared) -> Components:
     """The components of a prepared model."""
     names: list[tuple[str, str, str]] = []
@@ -66,6 +71,11 @@ def components(prepared: Prepared) -> Components:
     place = {group.name: g for g, group in enumerate(prepared.layout.groups)}
     used = dict.fromkeys(place, 0)
     for effect in prepared.effects:
+        if isinstance(effect.within, Structured) and _pooled(effect.within):  # each row has one position
+            names.append((effect.group, type(effect.within.correlation).__name__, ""))
+            moments.append(np.ones((1, 1)))
+            used[effect.group] += len(effect.terms)
+            continue
         if isinstance(effect.within, Pooled):  # one variance; its scale is the root of a row's mean variance
             names.append((effect.group, effect.within.names(effect.terms)[0], ""))
             moments.append(prepared.column_scale[place[effect.group]][None, :1] ** 2)

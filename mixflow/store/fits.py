@@ -45,9 +45,15 @@ def to_dataset(fit: Fit, **attrs: Any) -> xr.Dataset:
     variables: dict[str, Any] = {name: (("feature", *DIMS[name]), array) for name, array in arrays.items()}
     variables["beta"] = (("feature", "coef"), np.asarray(fit.beta, "float64"))
     return xr.Dataset(
-        {**variables, **_modes(fit), **_kenward_roger(fit)},
+        {**variables, **_modes(fit), **_kenward_roger(fit), **_structure(fit)},
         coords=_coords(fit),
-        attrs={"formula": fit.formula, "reml": fit.reml, "effects": json.dumps(fit.effect_names), **attrs},
+        attrs={
+            "formula": fit.formula,
+            "reml": fit.reml,
+            "sigma_known": fit.sigma_known,
+            "effects": json.dumps(fit.effect_names),
+            **attrs,
+        },
     )
 
 
@@ -59,6 +65,11 @@ def from_dataset(group: xr.Dataset) -> Fit:
         feature_ids=np.asarray(group["feature"].values, dtype=object),
         formula=str(group.attrs["formula"]),
         reml=bool(group.attrs["reml"]),
+        sigma_known=bool(group.attrs.get("sigma_known", False)),
+        structure_names=_labels(group, "par_structure"),
+        structure=group["structure"].values
+        if "structure" in group
+        else np.zeros((group.sizes["feature"], 0)),
         coef_names=_labels(group, "coef"),
         theta_names=_labels(group, "par_theta"),
         groups=groups,
@@ -103,6 +114,12 @@ def _mode(group: str, kind: str = "mode") -> str:
     return f"{kind} {encode(group)}"
 
 
+def _structure(fit: Fit) -> dict[str, Any]:
+    if not fit.structure_names:
+        return {}
+    return {"structure": (("feature", "par_structure"), np.asarray(fit.structure, "float64"))}
+
+
 def _modes(fit: Fit) -> dict[str, Any]:
     found = {}
     for group in fit.modes:
@@ -121,6 +138,7 @@ def _coords(fit: Fit) -> dict[str, Any]:
         "par": par,
         "par_2": par,
         "par_theta": fit.theta_names,
+        **({"par_structure": fit.structure_names} if fit.structure_names else {}),
         "group": fit.groups,
         **{f"effect {encode(group)}": _effect_labels(fit.effect_names[group]) for group in fit.modes},
     }

@@ -77,6 +77,8 @@ VARIABLES: tuple[Variable, ...] = (
     _v("fits", "par_cov", "feature par par_2", "float64", "", "asymptotic covariance of (theta, sigma); zero at the boundary"),
     _v("fits", "null_space", "feature coef coef_2", "float64", "", "projector N; a contrast L is estimable iff L N = 0"),
     _v("fits", "theta", "feature par_theta", "float64", "", "relative Cholesky factors, canonical signs"),
+    _v("fits", "structure", "feature par_structure", "float64", "",
+       "natural parameters of structured covariances: correlations, ratios of standard deviations", True),
     _v("fits", "sigma", "feature", "float64", "value", "residual standard deviation"),
     _v("fits", "loglik", "feature", "float64", "", "log-likelihood (restricted where REML)"),
     _v("fits", "status", "feature", "int8", "", "mixflow.status.Status"),
