@@ -15,6 +15,7 @@ from mixflow.store.readers import (
     maxquant,
     metaphlan,
     msstats,
+    pd_psms,
     pyradiomics,
     wide,
 )
@@ -30,6 +31,7 @@ FORMATS: dict[str, Reader] = {
     reader.name: reader
     for reader in (
         biom_table.READER,
+        pd_psms.READER,
         maxquant.PEPTIDES,
         maxquant.PROTEINS,
         diann.READER,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
@@ -45,12 +44,3 @@ def refuse_unsupported(head: Head) -> None:
                 "Give its matrix, or set data.format to long and data.options.sample, feature and value.",
                 column=columns[-1],
             )
-    flat = {re.sub(r"[^a-z0-9]+", "", name.lower()) for name in head.columns}
-    channels = [name for name in flat if re.fullmatch(r"abundance\d{3}[nc]?", name)]
-    if channels and {"annotatedsequence", "spectrumfile"} & flat:
-        raise refuse(
-            head.path,
-            f"this is a TMT table of PSMs (Proteome Discoverer, {len(channels)} channels), which is not "
-            "supported yet",
-            "Summarise it to a wide protein table (one column a channel and mixture) and give that.",
-        )

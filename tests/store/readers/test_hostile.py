@@ -118,7 +118,7 @@ def test_a_single_column_is_no_format(write: Write) -> None:
     with pytest.raises(MixflowError) as caught:
         readers.sniff(path)
     problem = caught.value.problems[0]
-    assert "tried: biom, maxquant-peptides" in problem.message
+    assert "tried: biom, pd-psms, maxquant-peptides" in problem.message
     assert problem.file == str(path) and problem.value == "gene"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mixflow.errors import MixflowError
@@ -33,6 +34,8 @@ class Case:
 ACTINO = "k__Bacteria;p__Actinobacteria;c__Actinobacteria;"
 BIFIDO = ACTINO + "o__Bifidobacteriales;f__Bifidobacteriaceae;g__Bifidobacterium;"
 STREPTO = "k__Bacteria;p__Firmicutes;c__Bacilli;o__Lactobacillales;f__Streptococcaceae;g__Streptococcus;s__"
+TMT_ION = "gFQQILAGEYDHLPEQAFYMVGPIEEAVAk_N-Term(TMT6plex); K30(TMT6plex)_3"
+TMT_RUN = "161117_SILAC_HeLa_UPS1_TMT10_Mixture1_03"
 
 CASES = [
     Case(
@@ -100,6 +103,11 @@ CASES = [
     Case(
         "proteomics/cox2014_ups1_ups2_msstats.tsv.gz", "msstats", "intensity", (22616, 8), 22616 * 8 - 156165,
         {("DPAATSVAAAR_2", "20130510_EXQ1_IgPa_QC_UPS1_01"): 1144800000.0}, {"contaminants": {"drop": False}},
+    ),
+    Case(
+        "proteomics/tmt_ups1_pd_psms.tsv.gz", "pd-psms", "intensity", (316, 150), 26821,
+        {(TMT_ION, TMT_RUN + "|126"): 2548.32609197604, (TMT_ION, TMT_RUN + "|127N"): 3231.92942051277},
+        {"channels": "tmt_ups1_pd_annotation.tsv"},
     ),
     Case(
         "microbiome/hmp2_maaslin2_taxonomy.tsv", "wide", None, (87, 1595), 0,
@@ -281,14 +289,47 @@ def test_gene_names_do_not_serve_as_ids(shared_data: Path) -> None:
     assert first.remedy is not None and "Majority protein IDs" in first.remedy
 
 
-def test_tmt_psms_are_refused(shared_data: Path) -> None:
+def test_tmt_channels_know_their_condition(shared_data: Path) -> None:
     path = shared_data / "proteomics/tmt_ups1_pd_psms.tsv.gz"
-    with pytest.raises(MixflowError) as caught:
-        readers.sniff(path)
-    problem = caught.value.problems[0]
-    assert problem.file == str(path)
-    assert "TMT" in problem.message and "10 channels" in problem.message
-    assert problem.remedy is not None and "wide" in problem.remedy
+    raw = readers.read([path], options={"channels": "tmt_ups1_pd_annotation.tsv"})
+    assert list(raw.samples.columns) == [
+        "Run", "TechRepMixture", "Channel", "Condition", "Mixture", "BioReplicate",
+    ]  # fmt: skip
+    levels = raw.samples["Condition"].value_counts().to_dict()
+    assert levels == dict.fromkeys(["Norm", "0.667", "0.125", "0.5", "1"], 30)
+    assert raw.samples.loc[TMT_RUN + "|127C", ["Condition", "Mixture"]].tolist() == ["0.125", "Mixture1"]
+    assert raw.features.loc[TMT_ION, ["protein", "charge"]].tolist() == ["P06576", "3"]
+    assert raw.features["protein"].nunique() == 10
+    alone = readers.read([path])
+    order = [alone.sample_ids.index(name) for name in raw.sample_ids]
+    np.testing.assert_array_equal(alone.values[:, order], raw.values)
+
+
+def test_tmt_ions_have_their_best_psm(shared_data: Path) -> None:
+    """Counted and chosen again by pandas, PSM by PSM, from the table itself."""
+    path = shared_data / "proteomics/tmt_ups1_pd_psms.tsv.gz"
+    table = pd.read_csv(path, sep="\t")
+    channels = [name for name in table.columns if name.startswith("Abundance..")]
+    table["measured"] = (table[channels] > 0).sum(axis=1)
+    table["total"] = table[channels].sum(axis=1)
+    enough = table[table["measured"] >= 3]
+    best = ["measured", "Isolation.Interference....", "Ions.Score", "total"]
+    key = ["Spectrum.File", "Annotated.Sequence", "Modifications", "Charge"]
+    chosen = enough.sort_values(best, ascending=[False, True, False, False]).drop_duplicates(key)
+    raw = readers.read([path])
+    assert raw.notes[:3] == [
+        "tmt_ups1_pd_psms.tsv.gz: 2858 PSMs, 10 channels.",
+        f"{len(table) - len(enough)} PSMs with fewer than 3 channels.",
+        f"{len(enough) - len(chosen)} PSMs of an ion that has a better one in the run.",
+    ]
+    sequence = chosen["Annotated.Sequence"].str.split(".").str[1]
+    ions = sequence + "_" + chosen["Modifications"] + "_" + chosen["Charge"].astype(str)
+    theirs = chosen[channels].mask(chosen[channels] == 0).to_numpy()
+    for ion, file, row in zip(ions, chosen["Spectrum.File"], theirs, strict=True):
+        samples = [f"{file.removesuffix('.raw')}|{name.split('..')[1]}" for name in channels]
+        columns = [raw.sample_ids.index(name) for name in samples]
+        np.testing.assert_array_equal(raw.values[raw.feature_ids.index(ion), columns], row)
+    assert np.isfinite(raw.values).sum() == np.isfinite(theirs).sum()
 
 
 def test_orientation_is_not_guessed(shared_data: Path) -> None:
