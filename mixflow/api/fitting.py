@@ -14,6 +14,7 @@ from mixflow.design import Design, build
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import parse
 from mixflow.formula.residual import parse_residual
+from mixflow.inference.df import KENWARD_ROGER, known
 from mixflow.inference.refit import Recipe
 from mixflow.model import Fit
 from mixflow.optimise.fitting import fit_features
@@ -30,6 +31,7 @@ def fit(
     dispersion: str | None = None,
     variances: str | None = None,
     relationship: Mapping[str, pd.DataFrame] | None = None,
+    df: str = "satterthwaite",
 ) -> Result:
     """Fit a Gaussian linear mixed model.
 
@@ -40,8 +42,10 @@ def fit(
     ``"ar1(time | subject)"``, ou, cs, us. ``dispersion``: what the residual sd hangs on, e.g. ``"~ site"``.
     ``variances``: column of known residual variances (meta-analysis). ``relationship``: known covariance of a
     grouping factor's levels (kinship) by its name, a square table with the levels as index and columns.
-    Raises MixflowError with every problem of formula and data.
+    ``df``: how the result's tables find degrees of freedom: satterthwaite, kenward-roger (what it needs is
+    computed with the fit), residual, containment, z. Raises MixflowError with every problem of formula and data.
     """
+    kr = known(df) == KENWARD_ROGER
     terms = parse(formula)
     frame = data.frame if isinstance(data, Opened) else data
     if (terms.response is None) != isinstance(data, Opened):
@@ -61,8 +65,9 @@ def fit(
             Problem("Weights and known variances exclude each other", value=weights, remedy=remedy)
         )
     used = _inverse(frame, variances, design) if variances else _weights(frame, weights, design)
-    found = fit_features(design, values, ids, reml=reml, weights=used, known_sigma=variances is not None)
-    return Result(found, design, values, Recipe(used, {"known_sigma": variances is not None}))
+    options = {"known_sigma": variances is not None}
+    found = fit_features(design, values, ids, reml=reml, weights=used, kr=kr, **options)
+    return Result(found, design, values, Recipe(used, options), df)
 
 
 def residual_side(residual: str | None, dispersion: str | None) -> dict[str, Any]:
@@ -128,6 +133,7 @@ def fit_values(
     weights: np.ndarray | None = None,
     residual: str | None = None,
     dispersion: str | None = None,
+    kr: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fit:
     """Fit ``formula`` to every row of ``values`` (feature, sample); columns are the rows of ``frame``."""
@@ -140,5 +146,6 @@ def fit_values(
         np.asarray(ids, dtype=object),
         reml=reml,
         weights=used,
+        kr=kr,
         progress=progress,
     )

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from mixflow.backend import jax, jnp
-from mixflow.covariance import STRUCTURES, Covariance, Identity
+from mixflow.covariance import STRUCTURES, Covariance, Homogeneous, Identity, Known
 
+KINSHIP = np.array([[1.1, 0.5, 0.5, 0.25], [0.5, 1.0, 0.25, 0.5], [0.5, 0.25, 1.0, 0.5], [0.25, 0.5, 0.5, 1.2]])
 ALL = [structure(k) for structure in STRUCTURES.values() for k in (1, 2, 3, 4)] + [Identity(1), Identity(3)]
+ALL += [Homogeneous(1), Homogeneous(4), Known.of(np.eye(2)), Known.of(KINSHIP)]
 IDS = [f"{type(c).__name__}{c.size}" for c in ALL]
 
 
@@ -61,7 +63,7 @@ def test_scaling_belongs_to_divided_columns(c: Covariance) -> None:
     if c.n_params == 0:
         assert c.scaling(np.ones(c.size)).shape == (0,)
         return
-    theta, scale = _thetas(c), np.arange(1.0, c.size + 1) * 3
+    theta, scale = _thetas(c), c.scales(np.arange(1.0, c.size + 1) * 3)
     scaled = c.matrix(theta * c.scaling(scale))
     np.testing.assert_allclose(scaled, c.matrix(theta) * np.outer(scale, scale))
 
@@ -74,3 +76,20 @@ def test_gradient_equals_numeric(c: Covariance) -> None:
         step = h * np.eye(c.n_params)[j]
         numeric = (c.factor_many((theta + step)[None]) - c.factor_many((theta - step)[None]))[0] / (2 * h)
         np.testing.assert_allclose(exact[..., j], numeric, atol=1e-8)
+
+
+def test_a_known_matrix_is_compared_by_content_and_may_be_semidefinite() -> None:
+    assert Known.of(KINSHIP) == Known.of(KINSHIP.copy()) != Known.of(np.eye(4))
+    assert hash(Known.of(KINSHIP)) == hash(Known.of(KINSHIP.copy()))
+    root = np.random.default_rng(3).normal(size=(5, 2))
+    lower = Known.of(root @ root.T).lower
+    np.testing.assert_allclose(lower @ lower.T, root @ root.T, atol=1e-12)
+    assert (np.triu(lower, 1) == 0).all()
+
+
+def test_one_divisor_makes_the_mean_variance_of_a_row_theta_squared() -> None:
+    z = np.random.default_rng(4).normal(size=(50, 4))
+    c = Known.of(KINSHIP)
+    scaled = z / c.scales(np.sqrt((z**2).mean(axis=0)))
+    # only the diagonal of the matrix enters: columns of an indicator do not overlap
+    assert np.isclose((scaled**2 @ np.diag(KINSHIP)).mean(), 1.0)
