@@ -53,6 +53,7 @@ def run(
         fit,
         asked,
         df=subject.df,
+        design=subject.design,
         covariate=mean_abundance(values) if trend else None,
         robust=robust,
         rule=rule,

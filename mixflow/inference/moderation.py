@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import special
 
+from mixflow.design import Design
 from mixflow.errors import MixflowError, Problem
 from mixflow.inference.contrasts import Contrast
 from mixflow.inference.multiplicity import benjamini_hochberg
@@ -84,6 +85,7 @@ def moderated(
     contrasts: Sequence[Contrast],
     *,
     df: str = "satterthwaite",
+    design: Design | None = None,
     covariate: np.ndarray | None = None,
     robust: bool = False,
     rule: str = "information",
@@ -93,14 +95,14 @@ def moderated(
     """Moderated tests: arrays as `tests.test` names them, and (N,) ``s2, rdf, df_prior, s2_prior,
     s2_post``; ``plain`` holds the unmoderated tests.
 
-    ``df``: method of the unmoderated degrees of freedom; ``covariate`` (N,): trend of the prior variance, as
-    the mean of each feature; ``rule``: how the prior enters the degrees of freedom (see the module);
-    ``rdf`` (N,): residual degrees of freedom, by default `residual_df`. Raises MixflowError for a wrong rule.
+    ``df``, ``design``: method of the unmoderated degrees of freedom, as in `test`; ``covariate`` (N,): trend
+    of the prior variance, as the mean of each feature; ``rule``: how the prior enters the degrees of freedom
+    (see the module); ``rdf`` (N,): residual degrees of freedom, by default `residual_df`. Raises MixflowError
+    for a wrong rule, and where residual variances are known.
     """
     if rule not in RULES:
         raise MixflowError(Problem("There is no such rule", value=rule, remedy=f"Use {' or '.join(RULES)}."))
-    options: dict[str, Any] = {} if df == "satterthwaite" else {"df": df}
-    plain = test(fit, contrasts, level=level, **options)
+    plain = test(fit, contrasts, level=level, df=df, design=design)
     rdf = residual_df(fit) if rdf is None else rdf
     if len(rdf) and not (np.isfinite(rdf).any() or np.isnan(fit.sigma).all()):
         remedy = "Leave out the moderation: a residual variance that is known has nothing to borrow."

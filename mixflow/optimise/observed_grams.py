@@ -36,10 +36,10 @@ def chunks(
     Raises MixflowError for residuals that are correlated or have a model of their variance: there the
     cross-products hang on theta.
     """
-    if getattr(design, "residual", None) is not None:
+    prepared = prepare(design, reml)
+    if prepared.layout.residual is not None:
         remedy = "Leave this analysis out, or `residual` and `dispersion`."
         raise MixflowError(Problem("This analysis is written for independent residuals", remedy=remedy))
-    prepared = prepare(design, reml)
     size = mapped.block_size(prepared.layout)
     step = max(size, CHUNK_FLOATS // max(prepared.layout.floats, 1) // size * size)
     places = np.flatnonzero(which)
@@ -49,5 +49,6 @@ def chunks(
         y = np.asarray(values, dtype=float)[rows] - design.offset
         observed = observe(y, design.Q, design.R, own)
         arrays = prepared.builder.build(y, observed)
+        assert isinstance(arrays, GramArrays)  # those of rows belong to correlated residuals
         gram = Gram(arrays.blocks, arrays.border, arrays.corner, arrays.dof)
         yield Chunk(rows, prepared, observed, arrays, gram)
