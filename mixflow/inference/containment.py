@@ -21,8 +21,8 @@ TOLERANCE = 1e-8
 
 @dataclass(frozen=True)
 class Strata:
-    """``parent`` (groups): the finest group each is nested in, -1 for none; ``of_coef`` (p,): the group between
-    whose levels a coefficient is estimated, -1 for within all; ``constant`` (p,): intercepts.
+    """``parent`` (groups): the finest group each is nested in, -1 for none. ``of_coef`` (p,): the group
+    between whose levels a coefficient is estimated, -1 for within all. ``constant`` (p,): intercepts.
     """
 
     parent: tuple[int, ...]
@@ -76,7 +76,9 @@ def strata(design: Design, groups: tuple[str, ...]) -> Strata:
 def _finest(g: int, index: list[np.ndarray], size: list[int]) -> int:
     """The finest other group that group g is nested in, or -1."""
     above = [
-        h for h in range(len(index)) if h != g and size[h] < size[g] and _constant(index[h] + 1.0, index[g], size[g])
+        h
+        for h in range(len(index))
+        if h != g and size[h] < size[g] and _constant(index[h] + 1.0, index[g], size[g])
     ]
     return max(above, key=lambda h: size[h]) if above else -1
 

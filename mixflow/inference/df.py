@@ -13,11 +13,12 @@ from mixflow.inference.containment import coefficient_df
 from mixflow.inference.reduced import reduce
 from mixflow.model import Fit
 
+SATTERTHWAITE, KENWARD_ROGER = "satterthwaite", "kenward-roger"
 One = Callable[[Fit, np.ndarray, Design | None], tuple[np.ndarray, np.ndarray]]
 
 
 def one(
-    fit: Fit, rows: np.ndarray, method: str = "satterthwaite", design: Design | None = None
+    fit: Fit, rows: np.ndarray, method: str = SATTERTHWAITE, design: Design | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Variance and df of contrasts l' beta; ``rows`` (N, p), or (1, p) for all. (N,), (N,).
 
@@ -30,7 +31,7 @@ def one(
 def several(
     fit: Fit,
     L: np.ndarray,
-    method: str = "satterthwaite",
+    method: str = SATTERTHWAITE,
     design: Design | None = None,
     good: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -40,11 +41,11 @@ def several(
     the smallest df of the rows.
     """
     reduced = reduce(fit, L, np.ones(len(fit.status), dtype=bool) if good is None else good)
-    if known(method) == "kenward-roger":
+    if known(method) == KENWARD_ROGER:
         found = kenward_roger.scaled_f(fit, reduced)
         return found.statistic, reduced.rank.astype(float), found.df
     df = np.column_stack([one(fit, reduced.rows[:, k], method, design)[1] for k in range(len(L))])
-    if method == "satterthwaite":
+    if method == SATTERTHWAITE:
         low = satterthwaite.combined(df, reduced.used)
     elif method == "containment":
         low = np.min([one(fit, row[None, :], method, design)[1] for row in L], axis=0)
@@ -95,8 +96,8 @@ def _z(fit: Fit, rows: np.ndarray, design: Design | None) -> tuple[np.ndarray, n
 
 
 METHODS: dict[str, One] = {
-    "satterthwaite": _satterthwaite,
-    "kenward-roger": _kenward_roger,
+    SATTERTHWAITE: _satterthwaite,
+    KENWARD_ROGER: _kenward_roger,
     "residual": _residual,
     "containment": _containment,
     "z": _z,

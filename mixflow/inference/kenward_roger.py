@@ -1,4 +1,4 @@
-"""Kenward and Roger's tests from a stored fit: df of one contrast, scaled F of several (pbkrtest's numbers)."""
+"""Kenward and Roger's tests from a stored fit: df of one contrast, scaled F of several (as pbkrtest)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ class ScaledF(NamedTuple):
 def blocks(fit: Fit) -> KenwardRoger:
     """What the fit keeps for these tests; raises where it was fitted without."""
     if fit.kr is None:
-        remedy = "Fit with df='kenward-roger' (Python), or set the model's key df: kenward-roger and fit again."
+        remedy = (
+            "Fit with df='kenward-roger' (Python), or set the model's key df: kenward-roger and fit again."
+        )
         raise MixflowError(
-            Problem("This fit lacks what Kenward-Roger needs", column="df", value="kenward-roger", remedy=remedy)
+            Problem(
+                "This fit lacks what Kenward-Roger needs", column="df", value="kenward-roger", remedy=remedy
+            )
         )
     return fit.kr
 
@@ -33,8 +37,8 @@ def degrees_of_freedom(fit: Fit, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """Adjusted variance and df of contrasts l' beta; ``rows`` (N, p), or (1, p) for all. (N,), (N,).
 
     For one contrast Kenward and Roger's df (1997, section 4; pbkrtest's ``ddf_Lb``) come down to
-    2 v^2 / (g' W g), v = l' Phi l and g = -l' Phi P_i Phi l its derivatives: Satterthwaite's with the expected
-    information of variances and covariances, and their scale of F is one.
+    2 v^2 / (g' W g), v = l' Phi l and g = -l' Phi P_i Phi l its derivatives: Satterthwaite's, with the
+    expected information of variances and covariances. Their scale of F is one.
     """
     kr = blocks(fit)
     rows = np.broadcast_to(rows, (len(fit.beta_cov), rows.shape[1]))

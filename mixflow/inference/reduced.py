@@ -33,13 +33,13 @@ class Reduced:
             return (self.along**2 / self.values).sum(axis=1) / self.rank
 
     def wald(self, cov: np.ndarray) -> np.ndarray:
-        """(L b)' C^-1 (L b) for another covariance C (N, r, r) of the rows; NaN where C is not finite. (N,)."""
-        unused = ~self.used
-        filled = np.where(unused[:, :, None] | unused[:, None, :], 0.0, cov) + np.eye(cov.shape[1]) * unused[:, None]
+        """(L b)' C^-1 (L b) for another covariance C (N, r, r) of the rows, NaN where not finite. (N,)."""
+        both = self.used[:, :, None] & self.used[:, None, :]
+        filled = np.where(both, cov, np.eye(cov.shape[1]))
         fine = np.isfinite(filled).all(axis=(1, 2))
         filled[~fine] = np.eye(cov.shape[1])
-        found = np.einsum("nr,nr->n", self.along, np.linalg.solve(filled, self.along[:, :, None])[:, :, 0])
-        return np.where(fine, found, np.nan)
+        solved = np.linalg.solve(filled, self.along[:, :, None])[:, :, 0]
+        return np.where(fine, (self.along * solved).sum(axis=1), np.nan)
 
 
 def reduce(fit: Fit, L: np.ndarray, good: np.ndarray) -> Reduced:

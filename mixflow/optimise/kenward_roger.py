@@ -1,4 +1,4 @@
-"""Kenward and Roger's adjusted covariance for many features, in the user's coordinates of beta and variances."""
+"""Kenward and Roger's adjusted covariance of many features, in the user's coordinates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def require_reml(reml: bool) -> None:
     """Kenward and Roger's expansion is of the REML estimates."""
     if not reml:
         remedy = "Fit with reml=True, or use df='satterthwaite'."
-        raise MixflowError(Problem("Kenward-Roger needs a REML fit", column="reml", value=reml, remedy=remedy))
+        raise MixflowError(
+            Problem("Kenward-Roger needs a REML fit", column="reml", value=reml, remedy=remedy)
+        )
 
 
 def empty(prepared: Prepared, n: int) -> dict[str, np.ndarray]:

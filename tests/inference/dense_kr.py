@@ -17,7 +17,10 @@ class Dense(NamedTuple):
 
 
 def kenward_roger(
-    X: np.ndarray, V: np.ndarray, first: list[np.ndarray], second: dict[tuple[int, int], np.ndarray] | None = None
+    X: np.ndarray,
+    V: np.ndarray,
+    first: list[np.ndarray],
+    second: dict[tuple[int, int], np.ndarray] | None = None,
 ) -> Dense:
     """From X (n, p), V (n, n), dV by each parameter, and d2V by pairs of them where it is not zero."""
     r = len(first)
@@ -42,7 +45,9 @@ def f_test(dense: Dense, beta: np.ndarray, L: np.ndarray) -> tuple[float, float,
     q = len(L)
     theta = L.T @ np.linalg.inv(L @ dense.phi @ L.T) @ L
     moved = [theta @ dense.phi @ P @ dense.phi for P in dense.P]
-    A1 = sum(dense.W[i, j] * np.trace(a) * np.trace(b) for i, a in enumerate(moved) for j, b in enumerate(moved))
+    A1 = sum(
+        dense.W[i, j] * np.trace(a) * np.trace(b) for i, a in enumerate(moved) for j, b in enumerate(moved)
+    )
     A2 = sum(dense.W[i, j] * np.trace(a @ b) for i, a in enumerate(moved) for j, b in enumerate(moved))
     B = (A1 + 6 * A2) / (2 * q)
     g = ((q + 1) * A1 - (q + 4) * A2) / ((q + 2) * A2)

@@ -41,13 +41,13 @@ def frame_of(case: dict[str, Any]) -> pd.DataFrame:
     return data.drop(index=case["drop_rows"])
 
 
-def fitted(case: dict[str, Any]) -> Fitted:
-    """Fit the case: the response's missing rows as NaN, weights as given."""
+def fitted(case: dict[str, Any], *, kr: bool = False) -> Fitted:
+    """Fit the case: the response's missing rows as NaN, weights as given; ``kr``: with Kenward-Roger."""
     frame = frame_of(case)
     design = build(parse(case["formula"]), frame)
     assert design.response is not None
     y = design.response.astype(float).copy()
     y[np.isin([int(label) for label in design.labels], case["missing_response"])] = np.nan
     weights = None if case["weights"] is None else frame[case["weights"]].to_numpy(float)[design.rows]
-    fit = fit_features(design, y[None, :], [case["id"]], reml=case["reml"], weights=weights)
+    fit = fit_features(design, y[None, :], [case["id"]], reml=case["reml"] or kr, weights=weights, kr=kr)
     return Fitted(design, fit, y, weights)
