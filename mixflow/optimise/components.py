@@ -16,8 +16,9 @@ from mixflow.optimise.prepare import Prepared
 class Components:
     """Rows of the table of variance components: variances of a term, then its covariances; Residual last.
 
-    ``moments``: for each random effect, the mean over rows of z_a z_b (k, k), which turns a covariance of
-    slopes into a variance of the response. A structure with one variance for all columns has one row.
+    ``moments``: for each random effect, the mean over rows of z_a z_b (k, k), or (N, k, k) by feature, which
+    turns a covariance of slopes into a variance of the response. A structure with one variance for all columns
+    has one row.
     """
 
     names: tuple[tuple[str, str, str], ...]
@@ -53,9 +54,9 @@ class Components:
         columns, total = [], sigma**2
         for matrix, moment in zip(self.matrices(theta, sigma), self.moments, strict=True):
             k = matrix.shape[1]
-            columns += [matrix[:, a, a] * moment[a, a] for a in range(k)]
-            columns += [2 * matrix[:, a, b] * moment[a, b] for a in range(k) for b in range(a + 1, k)]
-            total = total + np.einsum("nab,ab->n", matrix, moment)
+            columns += [matrix[:, a, a] * moment[..., a, a] for a in range(k)]
+            columns += [2 * matrix[:, a, b] * moment[..., a, b] for a in range(k) for b in range(a + 1, k)]
+            total = total + (matrix * moment).sum(axis=(1, 2))
         return np.column_stack([*columns, sigma**2]) / total[:, None]
 
 
