@@ -30,6 +30,9 @@ class Subject:
     df: str = "satterthwaite"
     alpha: float = 0.05
     recipe: Recipe = field(default_factory=Recipe)
+    feature_of_row: np.ndarray | None = None
+    """Where features have rows of their own (precursors of a protein): number of the feature of each row of
+    the design; ``values`` is then (row of the design,)."""
 
     @property
     def fitted(self) -> Fitted:
@@ -39,11 +42,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Analysis:
-    """``run(subject, **options)`` -> a table whose first column is ``feature``; one row may be a level, a term.
+    """``run(subject, **options)`` -> a table whose first column is ``feature``; a row may be a level, a term.
 
-    ``title``, ``purpose`` (one sentence) and ``help`` (how to read it, with the source) are the report's words.
+    ``title``, ``purpose`` (one sentence), ``help`` (how to read it, with the source) are the report's words.
     ``options``: JSON schema of each option, from which the config is checked and documented.
+    An option whose schema has ``format: column`` names a column of the sample sheet, and is checked as such.
     ``columns``: meaning (with unit) of each column of the table.
+    ``own_rows``: whether it also takes a subject whose features have rows of their own (`feature_of_row`):
+    set it where the analysis reads the fit alone.
     """
 
     name: str
@@ -54,6 +60,7 @@ class Analysis:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+    own_rows: bool = False
 
 
 ANALYSES: dict[str, Analysis] = {}

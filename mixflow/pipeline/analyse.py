@@ -53,7 +53,10 @@ def load_subject(study: Study, plan: ModelPlan, tree: xr.DataTree, data: Path, b
     design = design_of(study, plan, task.frame)
     fit = fits.from_dataset(zarr_io.group(tree, f"fits/{plan.name}"))
     compared = tuple(contrasts.build(plan.contrasts, design, task.sheet.raw_levels))
-    return Subject(fit, design, task.values[:, design.rows], compared, plan.df, study.report.alpha)
+    own = None if task.feature_of_row is None else task.feature_of_row[design.rows]
+    values = task.values[..., design.rows]
+    alpha = study.report.alpha
+    return Subject(fit, design, values, compared, plan.df, alpha, feature_of_row=own)
 
 
 def table(study: Study, plan: ModelPlan, each: Asked, subject: Subject) -> pd.DataFrame:

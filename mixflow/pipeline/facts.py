@@ -21,6 +21,8 @@ def attributes(study: Study, task: Task) -> dict[str, Any]:
     plan, terms = task.plan, terms_of(study, task.plan)
     design = design_of(study, plan, task.frame)
     used = task.frame.iloc[design.rows]
+    seen = set(used.index)
+    samples = [str(i) for i in task.sheet.frame.index if i in seen]
     labels = {name: column.label for name, column in task.sheet.columns.items()}
     references = {v.name: v.levels[0] for v in design.variables if v.kind == "factor"}
     return {
@@ -35,8 +37,9 @@ def attributes(study: Study, task: Task) -> dict[str, Any]:
         "dispersion": plan.dispersion or "",
         "relationship": json.dumps(sorted(plan.relationship)),
         "fit_on": study.batch.fit_on,
-        "n_samples": len(used),
-        "rows": json.dumps([str(i) for i in used.index]),
+        "n_samples": len(samples),
+        "rows": json.dumps(samples),
+        "rows_fitted": task.feature_of_row is not None,
         "dropped_rows": json.dumps(dropped_rows(task, used)),
         "few_levels": json.dumps(few_levels(used, terms)),
         "references": json.dumps(references),
@@ -53,13 +56,15 @@ def role_of(plan: ModelPlan) -> str:
 def dropped_rows(task: Task, used: pd.DataFrame) -> dict[str, list[str]]:
     """Samples that the model does not use, by reason."""
     roles = task.sheet.role
-    fitted = set(task.frame.index)
+    fitted, kept = set(task.frame.index), set(used.index)
     reasons = {
         "not of role sample": [i for i in roles.index if roles[i] != "sample"],
         "left out by include or exclude": [
             i for i in roles.index if roles[i] == "sample" and i not in fitted
         ],
-        "missing value in a column of the formula": [i for i in task.frame.index if i not in set(used.index)],
+        "missing value in a column of the formula": [
+            i for i in dict.fromkeys(task.frame.index) if i not in kept
+        ],
     }
     return {reason: [str(i) for i in ids] for reason, ids in reasons.items() if ids}
 

@@ -14,19 +14,25 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixflow.pipeline import fitted, record, sheets
+from mixflow.model import Fit
+from mixflow.pipeline import fitted, record, rows, sheets
 from mixflow.store import fits, provenance, zarr_io
 from mixflow.study.config import Study
 from mixflow.study.plan import ModelPlan, fitted_frame, load_plan, shard_slice
+from mixflow.study.rows import reads_rows
 from mixflow.study.sheet import Sheet
-from mixflow.study.structure import fit_options
+from mixflow.study.structure import design_of, fit_options
 
 LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a model is fitted to: ``values`` (feature, sample) of the kept features, rows of the sheet."""
+    """What a model is fitted to: ``values`` (feature, sample) of the kept features, rows of the sheet.
+
+    Where features have rows of their own: ``values`` (row,), ``frame`` of these rows, and ``feature_of_row``
+    (row,) the number of each one's feature; else None.
+    """
 
     plan: ModelPlan
     values: np.ndarray
@@ -35,6 +41,7 @@ class Task:
     sheet: Sheet
     unit: str
     steps: list[dict[str, Any]]
+    feature_of_row: np.ndarray | None = None
 
 
 def run(study: Study, model: str, shard: str, data: Path, batch: Path | None, out: Path) -> str:
@@ -42,26 +49,35 @@ def run(study: Study, model: str, shard: str, data: Path, batch: Path | None, ou
 
     ``batch`` is needed where the config fits harmonised values.
     """
-    from mixflow import api
-
     clock = provenance.Clock()
     task = load_task(study, model, data, batch)
     index, count = parse_shard(shard)
     part = shard_slice(len(task.feature_ids), index, count)
     LOGGER.info("%s on %d features, shard %s", task.plan.formula, part.stop - part.start, shard)
-    fit = api.fit_values(
+    fit = fit_part(study, task, part)
+    group = fits.to_dataset(fit, **{fitted.ATTR: json.dumps(fitted.settings(study, task))})
+    steps = record.group(study, f"fit {model} {shard}", clock, [data], task.steps)
+    zarr_io.write(xr.DataTree.from_dict({f"fits/{model}": group, "provenance": steps}), out)
+    return f"{model}: {int(fit.fitted.sum())} of {len(fit.status)} features fitted (shard {shard})"
+
+
+def fit_part(study: Study, task: Task, part: slice) -> Fit:
+    """The fits of some features of a task."""
+    from mixflow import api
+
+    options = fit_options(task.plan)
+    if task.feature_of_row is not None:
+        design = design_of(study, task.plan, task.frame)
+        return rows.fit(task, design, part, options, _progress())
+    return api.fit_values(
         task.values[part],
         task.frame,
         task.plan.formula,
         reml=task.plan.reml,
         feature_ids=task.feature_ids[part],
         progress=_progress(),
-        **fit_options(task.plan),
+        **options,
     )
-    group = fits.to_dataset(fit, **{fitted.ATTR: json.dumps(fitted.settings(study, task))})
-    steps = record.group(study, f"fit {model} {shard}", clock, [data], task.steps)
-    zarr_io.write(xr.DataTree.from_dict({f"fits/{model}": group, "provenance": steps}), out)
-    return f"{model}: {int(fit.fitted.sum())} of {len(fit.status)} features fitted (shard {shard})"
 
 
 def _progress() -> Callable[[int, int], None]:
@@ -92,13 +108,13 @@ def load_task(study: Study, model: str, data: Path, batch: Path | None) -> Task:
         values = zarr_io.group(zarr_io.load(batch), "batch")["harmonised"].values
     plan = load_plan(study).model(model)
     frame = fitted_frame(sheet, plan)
-    columns = pd.Index(group["sample"].values.astype(str)).get_indexer(frame.index)
-    return Task(
-        plan,
-        values[:, columns],
+    ids, unit, steps = (
         np.asarray(kept["feature"].values, dtype=object),
-        frame,
-        sheet,
         group.attrs["unit"],
         provenance.steps(tree),
     )
+    if reads_rows(study, plan):
+        values, feature_of_row, frame = rows.load(tree, ids, frame)
+        return Task(plan, values, ids, frame, sheet, unit, steps, feature_of_row)
+    columns = pd.Index(group["sample"].values.astype(str)).get_indexer(frame.index)
+    return Task(plan, values[:, columns], ids, frame, sheet, unit, steps)

@@ -43,6 +43,7 @@ def settings(study: Study, task: Task) -> dict[str, Any]:
         "samples": _digest(json.dumps([str(i) for i in task.frame.index]).encode()),
         "columns of the sample sheet": _digest(_as_text(used).encode()),
         "values": _digest(np.ascontiguousarray(task.values).tobytes()),
+        "rows": "" if task.feature_of_row is None else _digest(task.feature_of_row.astype("int64").tobytes()),
     }
 
 
@@ -71,7 +72,7 @@ def _difference(was: dict[str, Any], wanted: dict[str, Any]) -> str:
     if not was:
         return "it does not say with which settings (an earlier mixflow wrote it)"
     names = [name for name in wanted if was.get(name) != wanted[name]]
-    told = ("samples", "columns of the sample sheet", "values")
+    told = ("samples", "columns of the sample sheet", "values", "rows")
     return "; ".join(
         f"other {name}" if name in told else f"{name} was {was.get(name)!r}, now {wanted[name]!r}"
         for name in names

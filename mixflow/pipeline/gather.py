@@ -16,7 +16,7 @@ from mixflow.inference import contrasts as contrasts_module
 from mixflow.inference import tests as tests_module
 from mixflow.inference.contrasts import Contrast
 from mixflow.model.fit import Fit
-from mixflow.pipeline import facts, fitted, record, shards
+from mixflow.pipeline import facts, fitted, record, rows, shards
 from mixflow.pipeline.fit import Task, load_task
 from mixflow.store import fits, provenance, zarr_io
 from mixflow.study.config import Study
@@ -56,11 +56,13 @@ def tested(study: Study, task: Task, group: xr.Dataset) -> xr.Dataset:
     fit = fits.from_dataset(group)
     design = design_of(study, task.plan, task.frame)
     asked = contrasts_module.build(task.plan.contrasts, design, task.sheet.raw_levels)
+    own = task.feature_of_row is not None
+    observed = rows.observed(task, design) if own else ~np.isnan(task.values[:, design.rows])
     found = tests_module.test(
         fit,
         asked,
         adjust=task.plan.adjust,
-        observed=~np.isnan(task.values[:, design.rows]),
+        observed=observed,
         min_values=task.plan.min_values,
         **df_method(task.plan, design),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from mixflow.pipeline import record, sheets
+from mixflow.pipeline import proteins, record, sheets
 from mixflow.preprocess.prepare import Prepared, prepare
 from mixflow.store import provenance, zarr_io
 from mixflow.study.config import Study
@@ -24,11 +24,17 @@ def run(study: Study, raw: Path, out: Path) -> str:
     tree = zarr_io.load(raw)
     sheet = sheets.from_tree(tree)
     data = zarr_io.group(tree, "data")
-    ready = prepared(study, data, sheet)
+    features = {"data/features": zarr_io.group(tree, "data/features")}
+    if study.preprocess.summarise:
+        found = proteins.prepared(study, tree, sheet)
+        features = proteins.groups(data, features["data/features"], found)
+        ready, data = found.protein, proteins.table(data, found)
+    else:
+        ready = prepared(study, data, sheet)
     groups = {
         "data": values_group(data, ready, study),
-        "data/samples": zarr_io.group(tree, "data/samples"),
-        "data/features": zarr_io.group(tree, "data/features"),
+        "data/samples": zarr_io.group(tree, "data/samples").drop_vars("feature", errors="ignore"),
+        **features,
         "provenance": record.group(study, "preprocess", clock, [raw], provenance.steps(tree)),
     }
     zarr_io.write(xr.DataTree.from_dict(groups), out)
@@ -45,6 +51,7 @@ def prepared(study: Study, data: xr.Dataset, sheet: Sheet) -> Prepared:
         data.attrs["scale"],
         study.raw["preprocess"],
         is_sample=(sheet.role == "sample").to_numpy(),
+        is_reference=(sheet.role == "reference").to_numpy(),
         sheet=sheet.frame,
         unit=data.attrs["unit"],
         features=list(data["feature"].values),

@@ -47,6 +47,15 @@ VARIABLES: tuple[Variable, ...] = (
     _v("data/samples", "*", "sample", "any", "attrs['unit']", "a column of the sample sheet"),
     _v("data/samples", "role", "sample", "str", "", "sample, qc, blank or reference; only samples are fitted", True),
     _v("data/features", "*", "feature", "any", "", "a column of the feature annotation; `name` is what is shown"),
+    # precursors behind proteins (preprocess.summarise): the feature of `data` is then the protein, `raw` its level by
+    # median polish; group attrs: scale (of raw), rows_fitted (models may read these rows)
+    _v("data/precursors", "raw", "precursor sample", "float64", "attrs['unit']", "precursors as read; missing is NaN"),
+    _v("data/precursors", "value", "precursor sample", "float64", "attrs['unit']",
+       "after transform, normalisation and references; NaN for precursors not kept"),
+    _v("data/precursors", "protein", "precursor", "str", "", "feature of `data` that it belongs to, '' if none"),
+    _v("data/precursors", "kept", "precursor", "bool", "", "the precursor belongs to a kept protein"),
+    _v("data/precursors", "dropped_by", "precursor", "str", "", "why it does not, '' if kept"),
+    _v("data/precursors/annotation", "*", "precursor", "any", "", "a column of the precursors' annotation"),
     # features seen in one group only (one row for each feature x factor; table form, dim `only`)
     _v("data/one_group", "feature_id", "only", "str", "", "feature"),
     _v("data/one_group", "factor", "only", "str", "", "factor of the sample sheet"),

@@ -23,7 +23,7 @@ BLOCK = 512
 """Features of a chunk are a multiple of this: the block in which features are fitted."""
 MODELLED = ("fits", "tests", "analyses")
 """Groups with one group for each model."""
-LONG = ("feature", "row")
+LONG = ("feature", "row", "precursor")
 """Dims that are cut into chunks."""
 CHUNK_BYTES = 4 << 20
 """Aim for the size of a chunk before compression."""

@@ -126,6 +126,19 @@ def check_columns(study: Study, model: ModelConfig, known: list[str]) -> Iterato
                     yield Problem("the sheet has no such column", **place, value=name, remedy=remedy)
 
 
+def of_rows(study: Study, model: ModelConfig) -> Iterator[Problem]:
+    """Analyses that cannot be made of a model whose features have rows of their own."""
+    for each in asked(study, model):
+        if not each.analysis.own_rows:
+            known = [name for name, analysis in _registry().items() if analysis.own_rows]
+            remedy = (
+                f"ask for it of a model of the protein table; of rows there are: {', '.join(sorted(known))}"
+            )
+            message = "this analysis reads one value a feature and sample, and the model reads precursors"
+            place = study.place("models", model.name, "analyses", each.name)
+            yield Problem(message, **place, value=each.analysis.name, remedy=remedy)
+
+
 def rehearse(study: Study, model: ModelConfig, frame: pd.DataFrame, labels: Labels) -> Iterator[Problem]:
     """Run each analysis on the model fitted to no features: what its options cannot mean is told before data.
 

@@ -37,6 +37,7 @@ def used_columns(study: Study) -> frozenset[str]:
     names: set[Any] = {*study.batch.factors, *(study.batch.keep or ()), study.samples.unit}
     if study.preprocess.filters.min_observed_by:
         names.add(study.preprocess.filters.min_observed_by.factor)
+    names.add(study.preprocess.reference_within)
     for model in study.models:
         names |= {*model.include, *model.exclude, *model.relationship, *structure_columns(model)}
         names |= {

@@ -25,6 +25,7 @@ from mixflow.study.study import (
     Role,
     Samples,
     Study,
+    Summarise,
 )
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Role",
     "Samples",
     "Study",
+    "Summarise",
     "attempt",
     "load",
 ]
@@ -192,6 +194,8 @@ def _preprocess(raw: dict[str, Any]) -> Preprocess:
         normalise=raw["normalise"],
         pseudocount=raw["zero"]["pseudocount"],
         filters=Filters(**filters, min_observed_by=ObservedBy(**by) if by else None),
+        summarise=Summarise(**raw["summarise"]) if raw["summarise"] else None,
+        reference_within=raw["reference"]["within"] if raw["reference"] else None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.study import analyses
+from mixflow.study import analyses, rows
 from mixflow.study.columns import fixed_columns, kept_columns, structure_columns
 from mixflow.study.plan import fitted_frame
 from mixflow.study.rules import near
@@ -45,6 +45,8 @@ def _named_columns(study: Study, read: Sheet) -> Iterator[Problem]:
     named += [(("batch", "keep"), name) for name in study.batch.keep or ()]
     by = study.preprocess.filters.min_observed_by
     named += [(("preprocess", "filters", "min_observed_by", "factor"), by.factor)] if by else []
+    within = study.preprocess.reference_within
+    named += [(("preprocess", "reference", "within"), within)] if within else []
     for keys, name in named:
         if name not in known:
             yield Problem(
@@ -64,7 +66,7 @@ def _model(study: Study, model: ModelConfig, read: Sheet, bad: Collection[str | 
 
     place = study.place("models", model.name, "formula")
     problems = list(_chosen(study, model, read))
-    terms = collect(problems, lambda: parse(model.formula, columns=list(read.frame.columns)))
+    terms = collect(problems, lambda: parse(model.formula, columns=rows.columns(study, read.frame)))
     problems = [p if p.file else _placed(p, place, model.formula) for p in problems]
     used = frozenset() if terms is None else terms.variables | structure_columns(model)
     unknown = list(analyses.check(study, model))
@@ -118,6 +120,12 @@ def _met(study: Study, model: ModelConfig, terms: Terms, read: Sheet, analysed: 
     if not len(frame):
         remedy = "check include, exclude, samples.role and empty cells of the sheet"
         return [Problem("no sample is left to fit", **place, value=model.formula, remedy=remedy)]
+    samples = frame
+    if rows.reads_rows(study, model):
+        problems = list(rows.problems(study, model, read.frame))
+        if problems:
+            return problems
+        frame = rows.rehearsed(samples)
     problems: list[Problem] = []
     design = collect(problems, lambda: design_of(study, model, frame))
     problems = [p if p.file else _placed(p, place, model.formula) for p in problems]
@@ -127,8 +135,8 @@ def _met(study: Study, model: ModelConfig, terms: Terms, read: Sheet, analysed: 
         problems += _contrast(study, model, name, spec, design, read)
     return [
         *problems,
-        *_unit(study, model, terms, frame),
-        *_batch(study, model, terms, frame, design.dependent),
+        *_unit(study, model, terms, samples),
+        *_batch(study, model, terms, samples, design.dependent),
         *(_analysed(study, model, frame, read) if analysed and model.analyses else ()),
     ]
 
@@ -136,6 +144,8 @@ def _met(study: Study, model: ModelConfig, terms: Terms, read: Sheet, analysed: 
 def _analysed(study: Study, model: ModelConfig, frame: pd.DataFrame, read: Sheet) -> list[Problem]:
     """Columns that options of analyses name; then each analysis tried on the model without features."""
     unknown = [*analyses.check_columns(study, model, list(read.frame.columns))]
+    if rows.reads_rows(study, model):
+        unknown += analyses.of_rows(study, model)
     return unknown or [*analyses.rehearse(study, model, frame, read.raw_levels)]
 
 

@@ -226,6 +226,10 @@ def _models(study: Study) -> Iterator[Problem]:
                 value=model.compare_to,
                 remedy=near(model.compare_to, [n for n in names if n != model.name]),
             )
+        if model.df == "kenward-roger" and not model.reml:
+            remedy = "remove `reml: false`, or use `df: satterthwaite`"
+            message = "Kenward and Roger's tests stand on restricted likelihood"
+            yield Problem(message, **study.place("models", model.name, "df"), value=model.df, remedy=remedy)
         yield from _contrasts(study, model)
 
 

@@ -40,8 +40,18 @@ def problems(study: Study, table: RawTable, annotation: pd.DataFrame | None) -> 
     return found
 
 
+def _proteins(study: Study, table: RawTable) -> set[str]:
+    """Accessions and genes of the precursors: ids and names of the proteins that they are summarised to."""
+    asked = study.preprocess.summarise.column if study.preprocess.summarise else None
+    columns = [name for name in (asked, "proteins", "protein", "gene") if name in table.features.columns]
+    cells = {cell for name in columns for cell in table.features[name].dropna().astype(str)}
+    return {part.strip() for cell in cells for part in (cell, *cell.split(";"))} - {""}
+
+
 def _label(study: Study, table: RawTable) -> list[Problem]:
     columns = [str(name) for name in table.features.columns]
+    if study.preprocess.summarise:
+        columns = [*(n for n in ("gene", "description") if n in columns), "name", "n_precursors", "n_runs"]
     if study.report.label in columns:
         return []
     return [
@@ -57,6 +67,8 @@ def _label(study: Study, table: RawTable) -> list[Problem]:
 
 def _known(study: Study, table: RawTable, annotation: pd.DataFrame | None) -> set[str]:
     """Ids of the features of the data, and their names: the column of `report.label`."""
+    if study.preprocess.summarise:
+        return _proteins(study, table)
     ids = set(map(str, table.feature_ids))
     known = ids.union(*map(set, table.dropped.values()))
     label = study.report.label

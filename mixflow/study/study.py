@@ -93,16 +93,35 @@ class Filters:
     min_prevalence: float
     min_abundance: float
     near_zero_variance: bool
+    min_precursors: int = 1
+    min_runs: int = 1
+
+
+@dataclass(frozen=True)
+class Summarise:
+    """Precursors to proteins (docs/proteins-input.md)."""
+
+    to: str
+    method: str
+    shared: str
+    column: str | None
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Transform, normalisation, the zero rule of clr, filters."""
+    """Transform, normalisation, the zero rule of clr, filters, roll-up, reference channels of TMT."""
 
     transform: str
     normalise: str
     pseudocount: float | None
     filters: Filters
+    summarise: Summarise | None = None
+    reference_within: str | None = None
+
+    @property
+    def rows_fitted(self) -> bool:
+        """Whether models may read the rows of a protein, precursor by run."""
+        return self.summarise is not None and self.summarise.method == "none"
 
 
 @dataclass(frozen=True)
