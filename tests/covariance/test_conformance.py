@@ -8,7 +8,9 @@ import pytest
 from mixflow.backend import jax, jnp
 from mixflow.covariance import STRUCTURES, Covariance, Homogeneous, Identity, Known
 
-KINSHIP = np.array([[1.1, 0.5, 0.5, 0.25], [0.5, 1.0, 0.25, 0.5], [0.5, 0.25, 1.0, 0.5], [0.25, 0.5, 0.5, 1.2]])
+KINSHIP = np.array(
+    [[1.1, 0.5, 0.5, 0.25], [0.5, 1.0, 0.25, 0.5], [0.5, 0.25, 1.0, 0.5], [0.25, 0.5, 0.5, 1.2]]
+)
 ALL = [structure(k) for structure in STRUCTURES.values() for k in (1, 2, 3, 4)] + [Identity(1), Identity(3)]
 ALL += [Homogeneous(1), Homogeneous(4), Known.of(np.eye(2)), Known.of(KINSHIP)]
 IDS = [f"{type(c).__name__}{c.size}" for c in ALL]
