@@ -93,7 +93,8 @@ class OrnsteinUhlenbeck(Correlation):
     def matrix(self, theta: jax.Array, where: jax.Array) -> jax.Array:
         squared = theta[0] ** 2 + 1e-200  # the power's derivatives at 0 are then 0, not 0 * inf
         distance = jnp.abs(where[:, None] - where[None, :])
-        return jnp.power(squared / (1.0 + squared), distance)
+        power = jnp.power(squared / (1.0 + squared), jnp.where(distance > 0, distance, 1.0))
+        return jnp.where(distance > 0, power, 1.0)
 
     def natural(self, theta: np.ndarray) -> np.ndarray:
         return (theta**2 / (1.0 + theta**2)) ** (1.0 / self.unit)

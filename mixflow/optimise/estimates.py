@@ -8,11 +8,13 @@ import numpy as np
 
 from mixflow.design import Design
 from mixflow.design.gram import GramArrays
-from mixflow.design.rows import RowArrays
 from mixflow.design.observed import Observed
+from mixflow.design.rows import RowArrays
 from mixflow.likelihood.data import Data
 from mixflow.likelihood.exact import Pieces
+from mixflow.likelihood.summary import Summary
 from mixflow.optimise import mapped
+from mixflow.optimise.large import LargeArrays
 from mixflow.optimise.newton import State
 from mixflow.optimise.prepare import Prepared
 
@@ -38,18 +40,24 @@ class Estimates(NamedTuple):
 def estimates(
     design: Design,
     prepared: Prepared,
-    data: Data,
-    arrays: GramArrays | RowArrays,
+    data: Data | LargeArrays,
+    arrays: GramArrays | RowArrays | LargeArrays,
     observed: Observed,
     state: State,
     modes: bool,
+    summary: Summary | None = None,
 ) -> Estimates:
-    """Everything a `Fit` holds, at the optimum of the scaled columns that ``state`` describes."""
+    """Everything a `Fit` holds, at the optimum of the scaled columns that ``state`` describes.
+
+    ``summary``: what the likelihood says there, where it is at hand (one big outcome).
+    """
     theta, scale = state.theta, arrays.scale
     # Without random effects ML and REML differ in sigma only: tests use the unbiased one, as R's lm.
     layout = prepared.layout
     dof = data.dof if layout.n_theta else (observed.n_obs - observed.rank).astype(float)
-    summary = mapped.summaries(layout, data, theta)
+    if summary is None:
+        assert not isinstance(data, LargeArrays)
+        summary = mapped.summaries(layout, data, theta)
     back, null = _back(design, observed)
     unit_sigma = np.sqrt(summary.pieces.rss / dof) if data.sigma2 is None else np.sqrt(data.sigma2)
     sigma = unit_sigma * scale
@@ -78,7 +86,7 @@ def estimates(
     )
 
 
-def _objective(data: Data, pieces: Pieces) -> np.ndarray:
+def _objective(data: Data | LargeArrays, pieces: Pieces) -> np.ndarray:
     """`likelihood.exact.objective` of many features on the host."""
     if data.sigma2 is None:
         return pieces.logdet + data.dof * (1 + np.log(2 * np.pi * pieces.rss / data.dof))

@@ -9,20 +9,22 @@ import numpy as np
 
 from mixflow.backend import jax
 from mixflow.design import Design
-from mixflow.design.layout import Layout
 from mixflow.design.gram import GramArrays
+from mixflow.design.layout import Layout
 from mixflow.design.observed import Observed, observe
 from mixflow.design.rows import RowArrays
+from mixflow.errors import MixflowError, Problem
 from mixflow.likelihood.data import Data, Gram, Rows
 from mixflow.model import Fit, KenwardRoger
 from mixflow.optimise import kenward_roger, mapped
 from mixflow.optimise.boundary import no_curvature, settle, sigma_known, singular
 from mixflow.optimise.components import Components, components
-from mixflow.optimise.structure import n_structure, structure, structure_names, theta_names
 from mixflow.optimise.estimates import Estimates, estimates
+from mixflow.optimise.large import LargeBuilder, optimum
 from mixflow.optimise.newton import State, fresh
 from mixflow.optimise.prepare import Prepared, prepare
 from mixflow.optimise.screen import screen
+from mixflow.optimise.structure import n_structure, structure, structure_names, theta_names
 from mixflow.status import Status
 
 CHUNK_FLOATS = 2**23
@@ -54,6 +56,9 @@ def fit_features(
     chunk = max(size, CHUNK_FLOATS // prepared.layout.floats // size * size)
     if kr:
         kenward_roger.require_reml(reml)
+        if isinstance(prepared.builder, LargeBuilder):
+            remedy = "Use df='satterthwaite': with so many levels the two agree."
+            raise MixflowError(Problem("Kenward-Roger is not computed for so large a model", remedy=remedy))
     parts = []
     for first in range(0, max(len(values), 1), chunk):
         part = slice(first, first + chunk)
@@ -104,6 +109,8 @@ def _fit_chunk(
         out["kr"] = kenward_roger.empty(prepared, len(values))
     if len(run):
         seen = _take(observed, run)
+        if isinstance(prepared.builder, LargeBuilder):
+            return _fill_large(out, design, prepared, values, seen, run, modes)
         arrays = prepared.builder.build(values[run], seen)
         data = data_of(prepared, arrays)
         state, ending = _optimise(prepared.layout, data, arrays.flat)
@@ -112,6 +119,26 @@ def _fit_chunk(
         if kr:
             own = kenward_roger.kenward_roger(design, prepared, data, seen, state.theta, found.sigma)
             _fill_some(out["kr"], run, own, np.isfinite(out["sigma"][run]))
+    return out
+
+
+def _fill_large(
+    out: dict,
+    design: Design,
+    prepared: Prepared,
+    values: np.ndarray,
+    seen: Observed,
+    run: np.ndarray,
+    modes: bool,
+) -> dict:
+    """The same for a model whose corner is too large to be formed for every feature."""
+    assert isinstance(prepared.builder, LargeBuilder)
+    arrays, state, summary = optimum(prepared.builder, values[run], seen)
+    ending = np.where(singular(prepared.layout, state.theta), Status.SINGULAR, Status.OK).astype(np.int8)
+    ending[~state.done] = Status.NO_CONVERGENCE
+    ending[arrays.scale == 0] = Status.NO_VARIATION
+    found = estimates(design, prepared, arrays, arrays, seen, state, modes, summary)
+    _fill(out, run, found, components(prepared), state.iterations, ending)
     return out
 
 

@@ -12,6 +12,8 @@ from mixflow.design.gram import GramBuilder
 from mixflow.design.layout import GroupBlock, Layout
 from mixflow.design.rows import RowBuilder, lay_out, nests
 from mixflow.model import Model, RandomEffect
+from mixflow.optimise import large
+from mixflow.optimise.large import LargeBuilder
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +26,7 @@ class Prepared:
 
     model: Model
     layout: Layout
-    builder: GramBuilder | RowBuilder
+    builder: GramBuilder | RowBuilder | LargeBuilder
     effects: tuple[RandomEffect, ...]
     theta_scale: np.ndarray
     index: tuple[np.ndarray, ...]
@@ -64,8 +66,10 @@ def prepare(design: Design, reml: bool, known_sigma: bool = False) -> Prepared:
     kernel = [np.concatenate([random[i].Z for i in of[name]], axis=1) for name in names]
     scaled = [(i, z / s) for i, z, s in zip(index, kernel, scales, strict=True)]
     spread, spread_scale = _spread(design)
-    builder: GramBuilder | RowBuilder
-    if design.residual is None:
+    builder: GramBuilder | RowBuilder | LargeBuilder
+    if large.applies(layout) and not known_sigma:
+        builder = LargeBuilder.of(layout, design.Q, scaled)
+    elif design.residual is None:
         builder = GramBuilder.of(layout, design.Q, scaled)
     else:
         builder = RowBuilder.of(layout, design.Q, scaled, place, design.residual.where, spread)

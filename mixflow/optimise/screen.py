@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from mixflow.design.observed import Observed
 from mixflow.optimise.prepare import Prepared
@@ -36,9 +37,9 @@ def screen(prepared: Prepared, observed: Observed) -> tuple[np.ndarray, np.ndarr
 
 
 def _observed_levels(seen: np.ndarray, index: np.ndarray, n_levels: int) -> np.ndarray:
-    member = np.zeros((len(index), n_levels), dtype=np.float32)
-    member[np.arange(len(index)), index] = 1.0
-    return (seen.astype(np.float32) @ member > 0).sum(axis=1)
+    shape = (n_levels, len(index))
+    member = sparse.csr_matrix((np.ones(len(index)), (index, np.arange(len(index)))), shape)
+    return (member @ np.ascontiguousarray(seen.T, dtype=float) > 0).sum(axis=0)
 
 
 def _rank_of_random(prepared: Prepared, seen: np.ndarray) -> int:

@@ -104,7 +104,7 @@ def test_response_offset_and_variables() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "words"),
     [
-        ("~ a + ar1(time + 0 | subject)", 7, "ar1() is not supported yet"),
+        ("~ a + hetar1(time + 0 | subject)", 7, "hetar1() is not supported yet"),
         ("~ cs(x | g)", 3, "cs() is not supported yet"),
         ("~ a + ou(t | g)", 7, "ou() is not supported yet"),
         ("~ te(age)", 3, "te() is not supported yet"),
