@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixflow.api.long import fit_long, not_long
 from mixflow.api.opened import Opened
 from mixflow.api.result import Result
+from mixflow.api.weights import prior_weights
 from mixflow.design import Design, build
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import parse
@@ -32,6 +34,8 @@ def fit(
     variances: str | None = None,
     relationship: Mapping[str, pd.DataFrame] | None = None,
     df: str = "satterthwaite",
+    feature: str | None = None,
+    response: str | None = None,
 ) -> Result:
     """Fit a Gaussian linear mixed model.
 
@@ -43,9 +47,18 @@ def fit(
     ``variances``: column of known residual variances (meta-analysis). ``relationship``: known covariance of a
     grouping factor's levels (kinship) by its name, a square table with the levels as index and columns.
     ``df``: how the result's tables find degrees of freedom: satterthwaite, kenward-roger (what it needs is
-    computed with the fit), residual, containment, z. Raises MixflowError with every problem of formula and data.
+    computed with the fit), residual, containment, z. ``feature``: column of a long table ``data`` (one row a
+    measurement, each feature with rows of its own, such as the peptides of a protein); its ``response`` is
+    that column, or stands on the left. Raises MixflowError with every problem of formula and data.
     """
     kr = known(df) == KENWARD_ROGER
+    if feature is not None:
+        not_long(data, residual, dispersion, variances, relationship)
+        options = {"reml": reml, "weights": weights, "contrasts": contrasts, "df": df, "kr": kr}
+        return fit_long(formula, data, feature, response, **options)
+    if response is not None:
+        remedy = "Write `outcome ~ ...`, or name the column of features by `feature`."
+        raise MixflowError(Problem("`response` is for long tables", column="response", remedy=remedy))
     terms = parse(formula)
     frame = data.frame if isinstance(data, Opened) else data
     if (terms.response is None) != isinstance(data, Opened):
@@ -64,7 +77,7 @@ def fit(
         raise MixflowError(
             Problem("Weights and known variances exclude each other", value=weights, remedy=remedy)
         )
-    used = _inverse(frame, variances, design) if variances else _weights(frame, weights, design)
+    used = _inverse(frame, variances, design) if variances else prior_weights(frame, weights, design)
     options = {"known_sigma": variances is not None}
     found = fit_features(design, values, ids, reml=reml, weights=used, kr=kr, **options)
     return Result(found, design, values, Recipe(used, options), df)
@@ -80,7 +93,7 @@ def residual_side(residual: str | None, dispersion: str | None) -> dict[str, Any
 
 def _inverse(frame: pd.DataFrame, name: str, design: Design) -> np.ndarray | None:
     """Weights that are the inverses of known variances."""
-    variances = _weights(frame, name, design)
+    variances = prior_weights(frame, name, design)
     assert variances is not None
     if (variances == 0).any():
         label = design.labels[int(np.flatnonzero(variances == 0)[0])]
@@ -101,26 +114,6 @@ def _mismatch(formula: str, response: str | None) -> Problem:
         message = "The formula has a response, but data is a store, in which every feature is the response"
         remedy = "Leave out what stands left of `~`."
     return Problem(message, column="formula", value=formula, remedy=remedy)
-
-
-def _weights(frame: pd.DataFrame, name: str | None, design: Design) -> np.ndarray | None:
-    if name is None:
-        return None
-    if name not in frame:
-        remedy = f"Columns: {', '.join(map(str, frame.columns))}."
-        raise MixflowError(Problem("There is no such column of weights", column=name, remedy=remedy))
-    weights = pd.to_numeric(frame[name]).to_numpy(dtype=float)[design.rows]
-    bad = np.flatnonzero(~(weights >= 0) | ~np.isfinite(weights))
-    if len(bad):
-        raise MixflowError(
-            Problem(
-                f"A weight must be a number of at least 0 (sample {design.labels[bad[0]]})",
-                column=name,
-                value=float(weights[bad[0]]),
-                remedy="Use 0 to leave a row out.",
-            )
-        )
-    return weights
 
 
 def fit_values(

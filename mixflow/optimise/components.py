@@ -17,8 +17,8 @@ class Components:
     """Rows of the table of variance components: variances of a term, then its covariances; Residual last.
 
     ``moments``: for each random effect, the mean over rows of z_a z_b (k, k), or (N, k, k) by feature, which
-    turns a covariance of slopes into a variance of the response. A structure with one variance for all columns
-    has one row.
+    turns a covariance of slopes into a variance of the response. A structure with one variance for all
+    columns has one row.
     """
 
     names: tuple[tuple[str, str, str], ...]
