@@ -14,8 +14,8 @@ from mixflow.design.frame import Clean, as_column, check_columns, clean, is_fact
 from mixflow.design.grid import Variable, level_number, variables
 from mixflow.design.positional import POSITIONAL, positional
 from mixflow.design.positions import Positions
-from mixflow.design.residual import ResidualColumns, residual_columns
 from mixflow.design.relationship import check_relationship, known
+from mixflow.design.residual import ResidualColumns, residual_columns
 from mixflow.design.smooth import SmoothBasis, smooth_basis, with_smooths
 from mixflow.design.terms import Encoding, check_codings, encode, evaluate
 from mixflow.errors import MixflowError, Problem
@@ -123,8 +123,8 @@ def build(
 
     Rows with a missing value in any column of the formula are left out, then levels that no row uses.
     Factors: Categorical (first category is the reference), text (sorted), yes/no; all else are numbers.
-    ``contrasts``: {factor: treatment|sum|helmert|diff|poly}, treatment by default. ``residual``: correlation of
-    the rows of a unit; ``dispersion``: columns that the residual standard deviation hangs on.
+    ``contrasts``: {factor: treatment|sum|helmert|diff|poly}, treatment by default. ``residual``: correlation
+    of the rows of a unit; ``dispersion``: columns that the residual standard deviation hangs on.
     Raises MixflowError for unknown columns, factors with one level, an empty table, values not finite.
     """
     codings = dict(contrasts or {})

@@ -35,8 +35,8 @@ class GroupBlock:
 class Layout:
     """Groups with most levels first (the first is the arrow's block-diagonal part), coefficients, REML.
 
-    ``residual``: the residual covariance where it hangs on theta (its parameters come last). ``leads``: whether
-    the first group leads the arrow; not where units of correlated rows span its levels.
+    ``residual``: the residual covariance where it hangs on theta (its parameters come last). ``leads``:
+    whether the first group leads the arrow; not where units of correlated rows span its levels.
     """
 
     groups: tuple[GroupBlock, ...]

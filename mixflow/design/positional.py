@@ -1,4 +1,4 @@
-"""Random effects at positions: ``ar1(time + 0 | g)``, ``ou``, ``cs``, ``homcs`` met with data (glmmTMB's words)."""
+"""Random effects at positions met with data: ``ar1(time + 0 | g)``, ``ou``, ``cs``, ``homcs`` (as glmmTMB)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ MOST = 200
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """The distinct values of a column in order: ``labels`` (k), ``times`` (k) as numbers, their order if text."""
+    """The distinct values of a column in order: ``labels`` (k), ``times`` (k), numbers of the order if text."""
 
     column: str
     labels: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The residual side met with data: units of correlated rows, their positions, and what their spread hangs on."""
+"""The residual side met with data: units of correlated rows, positions, and what the spread hangs on."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from mixflow.design.observed import Observed, times
 class RowArrays(NamedTuple):
     """Rows of N features, and what turns their solution back into the user's coordinates.
 
-    The first seven as in `likelihood.data.Rows`, with a feature axis; the rest as in `design.gram.GramArrays`.
+    The first seven as in `likelihood.data.Rows`, with a feature axis; the rest as in `GramArrays`.
     """
 
     z: np.ndarray

@@ -19,6 +19,7 @@ from mixflow.model import Fit, KenwardRoger
 from mixflow.optimise import kenward_roger, mapped
 from mixflow.optimise.boundary import no_curvature, settle, sigma_known, singular
 from mixflow.optimise.components import Components, components
+from mixflow.optimise.elsewhere import elsewhere
 from mixflow.optimise.estimates import Estimates, estimates
 from mixflow.optimise.large import LargeBuilder, optimum
 from mixflow.optimise.newton import State, fresh
@@ -45,7 +46,7 @@ def fit_features(
 ) -> Fit:
     """Fit the design to every row of ``values`` (N, n), NaN where missing, n the rows of the design.
 
-    ``weights``: prior weights (N, n) or (n,), whose inverses are the residual variances where ``known_sigma``;
+    ``weights``: prior weights (N, n) or (n,), inverse residual variances where ``known_sigma``;
     ``modes``: also the conditional modes; ``kr``: also what Kenward and Roger's tests need (REML only);
     ``progress`` is called with (features done, all). A feature that cannot be fitted has a status and NaN,
     and stops nothing.
@@ -143,7 +144,7 @@ def _fill_large(
 
 
 def data_of(prepared: Prepared, arrays: GramArrays | RowArrays) -> Data:
-    """The part of a builder's arrays that the kernels see; y was divided by its scale, and so is a known sigma."""
+    """The part of a builder's arrays that the kernels see; a known sigma is divided by y's scale, as y was."""
     sigma2 = arrays.scale**-2.0 if prepared.model.sigma == "fixed" else None
     if isinstance(arrays, GramArrays):
         return Gram(arrays.blocks, arrays.border, arrays.corner, arrays.dof, sigma2)
@@ -157,6 +158,7 @@ def _optimise(layout: Layout, data: Data, flat: np.ndarray) -> tuple[State, np.n
     state = fresh(layout, np.tile(layout.start, (n, 1)))
     if layout.n_theta:
         state = settle(layout, data, mapped.minimise(layout, data, state.theta))
+        state = elsewhere(layout, data, state)
         ending[singular(layout, state.theta)] = Status.SINGULAR
         blind = no_curvature(layout, data, state)
         ending[blind] = Status.NO_CURVATURE

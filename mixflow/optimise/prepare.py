@@ -35,60 +35,90 @@ class Prepared:
     levels: tuple[tuple[str, ...], ...]
 
 
-def prepare(design: Design, reml: bool, known_sigma: bool = False) -> Prepared:
-    """Groups with most levels first (ties as written, as lme4), terms of one group side by side.
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Random terms of one grouping factor: as the user has them, as the kernels see them, their effects."""
 
-    With correlated residuals the first group must hold whole units; where none does, no group leads.
-    """
-    names = list(dict.fromkeys(term.group for term in design.random))
-    of = {name: [i for i, term in enumerate(design.random) if term.group == name] for name in names}
-    own = design.residual if design.residual and design.residual.correlation else None
-    random = [as_one_level(term) for term in design.random]
-    first = {name: random[of[name][0]] for name in names}
-    spans = {name: own is not None and not nests(own.unit, first[name].index) for name in names}
-    names.sort(key=lambda name: (spans[name], -len(first[name].levels)))
-    leads = not (names and spans[names[0]])
-    order = [i for name in names for i in of[name]]
-    effects = {i: _effect(term) for i, term in enumerate(design.random)}
-    columns = tuple(np.concatenate([design.random[i].Z for i in of[name]], axis=1) for name in names)
-    scales = tuple(
-        np.concatenate([effects[i].within.scales(_root_mean_square(random[i].Z)) for i in of[name]])
-        for name in names
-    )
-    index = tuple(np.asarray(first[name].index) for name in names)
-    groups = tuple(
-        GroupBlock(name, len(first[name].levels), tuple(effects[i].within for i in of[name]))
-        for name in names
-    )
-    place = _place(design, index[0] if leads and names else None)
+    name: str
+    terms: list[RandomColumns]
+    seen: list[RandomColumns]
+    effects: list[RandomEffect]
+
+    @property
+    def index(self) -> np.ndarray:
+        return np.asarray(self.seen[0].index)
+
+    @property
+    def n_levels(self) -> int:
+        return len(self.seen[0].levels)
+
+    @property
+    def scale(self) -> np.ndarray:
+        """What the kernels divide the columns by. (k,)."""
+        parts = zip(self.effects, self.seen, strict=True)
+        return np.concatenate([e.within.scales(_root_mean_square(term.Z)) for e, term in parts])
+
+    @property
+    def scaled(self) -> np.ndarray:
+        """The columns as the kernels see them. (n, k)."""
+        return np.concatenate([term.Z for term in self.seen], axis=1) / self.scale
+
+
+def prepare(design: Design, reml: bool, known_sigma: bool = False) -> Prepared:
+    """The layout, the builder of what the kernels see, and what leads back to the user's coordinates."""
+    groups, leads = _grouped(design)
+    blocks = tuple(GroupBlock(g.name, g.n_levels, tuple(e.within for e in g.effects)) for g in groups)
+    place = _place(design, groups[0].index if leads and groups else None)
     residual = _residual(design, place)
-    layout = Layout(groups, len(design.coef_names), reml, residual, leads)
-    kernel = [np.concatenate([random[i].Z for i in of[name]], axis=1) for name in names]
-    scaled = [(i, z / s) for i, z, s in zip(index, kernel, scales, strict=True)]
-    spread, spread_scale = _spread(design)
-    builder: GramBuilder | RowBuilder | LargeBuilder
-    if large.applies(layout) and not known_sigma:
-        builder = LargeBuilder.of(layout, design.Q, scaled)
-    elif design.residual is None:
-        builder = GramBuilder.of(layout, design.Q, scaled)
-    else:
-        builder = RowBuilder.of(layout, design.Q, scaled, place, design.residual.where, spread)
+    layout = Layout(blocks, len(design.coef_names), reml, residual, leads)
+    scales = tuple(g.scale for g in groups)
+    effects = tuple(effect for g in groups for effect in g.effects)
     return Prepared(
         Model(
-            tuple(effects.values()),
+            effects,
             residual=residual,
             beta="integrated" if reml else "profiled",
             sigma="fixed" if known_sigma else "profiled",
         ),
         layout,
-        builder,
-        tuple(effects[i] for i in order),
-        np.concatenate([_theta_scale(layout, scales), spread_scale]),
-        tuple(np.asarray(design.random[of[name][0]].index) for name in names),
-        columns,
+        _builder(design, layout, [(g.index, g.scaled) for g in groups], place, known_sigma),
+        effects,
+        np.concatenate([_theta_scale(layout, scales), _spread(design)[1]]),
+        tuple(np.asarray(g.terms[0].index) for g in groups),
+        tuple(np.concatenate([term.Z for term in g.terms], axis=1) for g in groups),
         scales,
-        tuple(design.random[of[name][0]].levels for name in names),
+        tuple(g.terms[0].levels for g in groups),
     )
+
+
+def _grouped(design: Design) -> tuple[list[_Group], bool]:
+    """Groups with most levels first (ties as written, as lme4), terms of one side by side; whether one leads.
+
+    With correlated residuals the first group must hold whole units; where none does, no group leads.
+    """
+    own = design.residual if design.residual and design.residual.correlation else None
+    groups = []
+    for name in dict.fromkeys(term.group for term in design.random):
+        terms = [term for term in design.random if term.group == name]
+        groups.append(_Group(name, terms, [as_one_level(t) for t in terms], [_effect(t) for t in terms]))
+    spans = {g.name: own is not None and not nests(own.unit, g.index) for g in groups}
+    groups.sort(key=lambda g: (spans[g.name], -g.n_levels))
+    return groups, not (groups and spans[groups[0].name])
+
+
+def _builder(
+    design: Design,
+    layout: Layout,
+    groups: list[tuple[np.ndarray, np.ndarray]],
+    place: np.ndarray,
+    known_sigma: bool,
+) -> GramBuilder | RowBuilder | LargeBuilder:
+    """Cross-products once; rows where theta weighs them; sparse ones for one big outcome."""
+    if design.residual is not None:
+        return RowBuilder.of(layout, design.Q, groups, place, design.residual.where, _spread(design)[0])
+    if large.applies(layout) and not known_sigma:
+        return LargeBuilder.of(layout, design.Q, groups)
+    return GramBuilder.of(layout, design.Q, groups)
 
 
 def as_one_level(term: RandomColumns) -> RandomColumns:
@@ -104,12 +134,12 @@ def _effect(term: RandomColumns) -> RandomEffect:
 
 
 def _place(design: Design, level: np.ndarray | None) -> np.ndarray:
-    """Where each row lies: its unit within the level of the leading group; one unit a level if independent."""
-    n = len(design.X)
+    """Where each row lies: its unit in the level of the leading group; one unit a level if independent."""
+    own, n = design.residual, len(design.X)
+    if own is None:
+        return np.zeros((0, 0, 0), dtype=int)
     level = np.zeros(n, dtype=int) if level is None else level
-    own = design.residual
-    unit = level if own is None or own.correlation is None else own.unit
-    return lay_out(unit, level, np.zeros(n) if own is None else own.where)
+    return lay_out(level if own.correlation is None else own.unit, level, own.where)
 
 
 def _residual(design: Design, place: np.ndarray) -> Residual | None:
