@@ -63,21 +63,14 @@ def run(study: Study, model: str, shard: str, data: Path, batch: Path | None, ou
 
 def fit_part(study: Study, task: Task, part: slice) -> Fit:
     """The fits of some features of a task."""
-    from mixflow import api
+    from mixflow.optimise.fitting import fit_features
 
-    options = fit_options(task.plan)
+    design, options = design_of(study, task.plan, task.frame), fit_options(task.plan)
     if task.feature_of_row is not None:
-        design = design_of(study, task.plan, task.frame)
         return rows.fit(task, design, part, options, _progress())
-    return api.fit_values(
-        task.values[part],
-        task.frame,
-        task.plan.formula,
-        reml=task.plan.reml,
-        feature_ids=task.feature_ids[part],
-        progress=_progress(),
-        **options,
-    )
+    values = task.values[part][:, design.rows]
+    ids, reml = task.feature_ids[part], task.plan.reml
+    return fit_features(design, values, ids, reml=reml, progress=_progress(), **options)
 
 
 def _progress() -> Callable[[int, int], None]:

@@ -65,6 +65,7 @@ def tested(study: Study, task: Task, group: xr.Dataset) -> xr.Dataset:
         observed=observed,
         min_values=task.plan.min_values,
         **df_method(task.plan, design),
+        design=design,
     )
     return to_dataset(found, asked, fit).assign_attrs(attributes(study, task, asked, design))
 

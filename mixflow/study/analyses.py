@@ -161,15 +161,15 @@ def rehearse(study: Study, model: ModelConfig, frame: pd.DataFrame, labels: Labe
 def _without_features(study: Study, model: ModelConfig, frame: pd.DataFrame, labels: Labels) -> Subject:
     import numpy as np
 
-    from mixflow import api
     from mixflow.derived import Subject
     from mixflow.inference.contrasts import build
+    from mixflow.optimise.fitting import fit_features
 
     design = design_of(study, model, frame)
-    none = np.zeros((0, len(frame)))
-    fit = api.fit_values(none, frame, model.formula, reml=model.reml, **fit_options(model))
+    none = np.zeros((0, len(design.rows)))
+    fit = fit_features(design, none, [], reml=model.reml, **fit_options(model))
     contrasts = tuple(build(model.contrasts, design, labels))
-    return Subject(fit, design, none[:, design.rows], contrasts, model.df, study.report.alpha)
+    return Subject(fit, design, none, contrasts, model.df, study.report.alpha)
 
 
 def placed(study: Study, model: ModelConfig | ModelPlan, name: str, error: MixflowError) -> list[Problem]:

@@ -17,39 +17,24 @@ if TYPE_CHECKING:
     from mixflow.design import Design
     from mixflow.study.plan import ModelPlan
 
-PLACES = ("residual", "dispersion", "relationship")
-"""Keys of a model at which a problem of its structures is told; all others at its formula."""
-
 
 def design_of(study: Study, model: ModelConfig | ModelPlan, frame: pd.DataFrame) -> Design:
-    """The design of a model on the rows ``frame``; problems name file, line and key of the config."""
+    """The design of a model on the rows ``frame``; problems of a structure name its key in the config."""
     from mixflow.design import build
-
-    try:
-        return build(terms_of(study, model), frame, **_structures(study, model))
-    except MixflowError as error:
-        raise MixflowError(placed(study, model, error)) from error
-
-
-def placed(study: Study, model: ModelConfig | ModelPlan, error: MixflowError) -> list[Problem]:
-    """The problems of ``error`` that speak of a structure, at its key; the others as they are."""
-    return [
-        replace(p, **study.place("models", model.name, p.column)) if p.column in PLACES else p
-        for p in error.problems
-    ]
-
-
-def _structures(study: Study, model: ModelConfig | ModelPlan) -> dict[str, Any]:
-    """Keyword arguments of `mixflow.design.build` beyond the formula: only what the model asks for."""
     from mixflow.formula import parse
     from mixflow.formula.residual import parse_residual
 
-    found: dict[str, Any] = {}
+    terms, added = terms_of(study, model), {}
     if model.residual:
-        found["residual"] = _at(study, model, "residual", lambda: parse_residual(str(model.residual)))
+        added["residual"] = _at(study, model, "residual", lambda: parse_residual(str(model.residual)))
     if model.dispersion:
-        found["dispersion"] = _at(study, model, "dispersion", lambda: parse(str(model.dispersion)))
-    return found | relationships(model)
+        added["dispersion"] = _at(study, model, "dispersion", lambda: parse(str(model.dispersion)))
+    if model.relationship:
+        added["relationship"] = {group: read(path) for group, path in model.relationship.items()}
+    try:
+        return build(terms, frame, **added)
+    except MixflowError as error:
+        raise MixflowError(_placed(study, model, problem) for problem in error.problems) from error
 
 
 def _at(study: Study, model: ModelConfig | ModelPlan, key: str, step: Callable[[], Any]) -> Any:
@@ -61,17 +46,21 @@ def _at(study: Study, model: ModelConfig | ModelPlan, key: str, step: Callable[[
         raise MixflowError(replace(problem, **place) for problem in error.problems) from error
 
 
-def relationships(model: ModelConfig | ModelPlan) -> dict[str, Any]:
-    """Keyword argument `relationship`, the tables by grouping factor, where the model has any."""
-    tables = {group: read(path) for group, path in model.relationship.items()}
-    return {"relationship": tables} if tables else {}
+def _placed(study: Study, model: ModelConfig | ModelPlan, problem: Problem) -> Problem:
+    """A problem of the keys residual, dispersion and relationship at its key; any other as it is."""
+    if problem.column in ("residual", "dispersion"):
+        return replace(problem, **study.place("models", model.name, problem.column))
+    if problem.column in model.relationship:
+        value = problem.value if problem.value is not None else problem.column
+        return replace(
+            problem, **study.place("models", model.name, "relationship", problem.column), value=value
+        )
+    return problem
 
 
 def fit_options(model: ModelConfig | ModelPlan) -> dict[str, Any]:
-    """Keyword arguments of `mixflow.api.fit_values` beyond the formula and REML: only what is asked for."""
-    texts = {"residual": model.residual, "dispersion": model.dispersion}
-    found = {key: text for key, text in texts.items() if text} | relationships(model)
-    return found | ({"kr": True} if needs_kenward_roger(model) else {})
+    """Keyword arguments of the fit beyond the design and REML: only what is asked for."""
+    return {"kr": True} if needs_kenward_roger(model) else {}
 
 
 def needs_kenward_roger(model: ModelConfig | ModelPlan) -> bool:

@@ -76,6 +76,8 @@ def _files(study: Study) -> Iterator[Problem]:
         (("samples", "file"), (study.samples.file,)),
         (("data", "features"), (study.data.features,)),
     ]
+    for model in study.models:
+        named += [(("models", model.name, "relationship", g), (p,)) for g, p in model.relationship.items()]
     for keys, paths in named:
         for path in paths:
             if path is not None and not path.is_file():
