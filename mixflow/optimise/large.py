@@ -8,6 +8,7 @@ factorisation), and a quasi-Newton method with bounds does the rest (Byrd, Lu, N
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -268,7 +269,7 @@ def _one(
         own = point.cov @ point.through[system.group == g].T
         deriv[g, :rank, :rank] = 2 / theta[g] * own @ own.T
     bounds = np.cumsum((0, *system.sizes))
-    parts = [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
     spread = np.sqrt(np.maximum(point.factored.diagonal, 0.0))
     modes = Modes(
         tuple(theta[g] * point.u[part][:, None] for g, part in enumerate(parts)),

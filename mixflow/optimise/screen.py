@@ -18,7 +18,7 @@ def screen(prepared: Prepared, observed: Observed) -> tuple[np.ndarray, np.ndarr
     effects = np.zeros(len(seen), dtype=int)
     lone = np.zeros(len(seen), dtype=bool)
     known = prepared.model.sigma == "fixed"  # then one row a level tells its variance from the residual's
-    for g, (index, z) in enumerate(zip(prepared.index, prepared.columns, strict=True)):
+    for g, index in enumerate(prepared.index):
         n_levels[:, g] = _observed_levels(seen, index, len(prepared.levels[g]))
         free = [e.size for e in prepared.layout.groups[g].effects if not e.tied]
         effects += n_levels[:, g] * sum(free)
