@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mixflow.derived.analysis import Analysis, Subject, register
+from mixflow.errors import MixflowError, Problem
 from mixflow.inference.contrasts import Contrast, build_coefficients
 from mixflow.inference.hat_df import hat_df
 from mixflow.inference.moderation import moderated
@@ -48,13 +49,17 @@ def run(
     """Every contrast of every feature, moderated and alone."""
     asked = subject.contrasts or tuple(build_coefficients(subject.design))
     fit, values = subject.fit, subject.values
+    if rule == "dream" and subject.feature_of_row is not None:
+        remedy = "Use rule: information, the default."
+        message = "dream's degrees of freedom are not worked out for features with rows of their own"
+        raise MixflowError(Problem(message, column="rule", value=rule, remedy=remedy))
     rdf = hat_df(fit, subject.design, values, subject.recipe.weights) if rule == "dream" else None
     found = moderated(
         fit,
         asked,
         df=subject.df,
         design=subject.design,
-        covariate=mean_abundance(values) if trend else None,
+        covariate=mean_abundance(values, subject.feature_of_row, len(fit.status)) if trend else None,
         robust=robust,
         rule=rule,
         rdf=rdf,
@@ -64,8 +69,15 @@ def run(
     return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
 
 
-def mean_abundance(values: np.ndarray) -> np.ndarray:
-    """Mean of each feature's observed values, NaN where there is none. (N, n) -> (N,)."""
+def mean_abundance(values: np.ndarray, feature_of_row: np.ndarray | None = None, n: int = 0) -> np.ndarray:
+    """Mean of each feature's observed values, NaN where there is none. (N, n) -> (N,).
+
+    Where features have rows of their own: ``values`` (row,), each one's feature, and the number ``n`` of them.
+    """
+    if feature_of_row is not None:
+        count = np.bincount(feature_of_row, minlength=n)
+        total = np.bincount(feature_of_row, values, minlength=n)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
     seen = np.isfinite(values)
     count = seen.sum(axis=1)
     total = np.where(seen, values, 0.0).sum(axis=1)
@@ -125,5 +137,6 @@ register(
             },
         },
         columns=COLUMNS,
+        own_rows=True,
     )
 )

@@ -64,7 +64,7 @@ def tested(study: Study, task: Task, group: xr.Dataset) -> xr.Dataset:
         adjust=task.plan.adjust,
         observed=observed,
         min_values=task.plan.min_values,
-        **df_method(task.plan, design),
+        df=df_method(task.plan, design),
         design=design,
     )
     return to_dataset(found, asked, fit).assign_attrs(attributes(study, task, asked, design))
@@ -96,7 +96,8 @@ def to_dataset(found: dict[str, np.ndarray], asked: Sequence[Contrast], fit: Fit
 def attributes(study: Study, task: Task, asked: Sequence[Contrast], design: Design) -> dict[str, Any]:
     """Attributes of the group `tests/<model>` (docs/ARCHITECTURE.md)."""
     references = {v.name: v.levels[0] for v in design.variables if v.kind == "factor"}
-    default = SATTERTHWAITE if design.random or task.plan.residual or task.plan.dispersion else "residual"
+    method = df_method(task.plan, design)
+    residual = method == SATTERTHWAITE and _one_variance(task.plan, design)
 
     def told(kind: str) -> str:
         return json.dumps([_told(contrast, references) for contrast in asked if contrast.kind == kind])
@@ -106,18 +107,17 @@ def attributes(study: Study, task: Task, asked: Sequence[Contrast], design: Desi
         "omnibus": told("F"),
         "adjust": task.plan.adjust,
         "alpha": study.report.alpha,
-        "df_method": DF_METHODS[df_method(task.plan, design).get("df", default)],
+        "df_method": DF_METHODS["residual" if residual else method],
     }
 
 
-def df_method(plan: ModelPlan, design: Design) -> dict[str, str]:
-    """Keyword argument `df` of the tests where it is not the default, Satterthwaite's.
+def df_method(plan: ModelPlan, design: Design) -> str:
+    """The method of denominator df: as configured; where there is one variance, all but z are the residual df."""
+    return SATTERTHWAITE if plan.df != "z" and _one_variance(plan, design) else plan.df
 
-    Without random effects and residual structure the methods that look for df all give the residual df.
-    """
-    plain = not (design.random or plan.residual or plan.dispersion)
-    same = plan.df == SATTERTHWAITE or (plain and plan.df != "z")
-    return {} if same else {"df": plan.df}
+
+def _one_variance(plan: ModelPlan, design: Design) -> bool:
+    return not (design.random or plan.residual or plan.dispersion)
 
 
 def _told(contrast: Contrast, references: dict[str, str]) -> dict[str, Any]:
