@@ -15,7 +15,7 @@ import xarray as xr
 from mixflow.design import Design, RandomColumns
 from mixflow.design.frame import level_text
 from mixflow.inference import contrasts as words
-from mixflow.inference import lrt, r2
+from mixflow.inference import intervals, lrt, r2
 from mixflow.inference.contrasts import Contrast
 from mixflow.inference.df import SATTERTHWAITE
 from mixflow.inference.means import means
@@ -182,6 +182,15 @@ class Result:
         """
         return lrt.compare(self.fitted, other.fitted)
 
+    def confint(
+        self, method: str = "wald", level: float = 0.95, *, replicates: int = 500, seed: int = 1
+    ) -> pd.DataFrame:
+        """Limits of standard deviations, correlations, structures and coefficients, tidy.
+
+        ``method``: wald, profile (as lme4's `confint`) or bootstrap (parametric, ``replicates`` by ``seed``).
+        """
+        return intervals.confint(self.fitted, method, level, replicates=replicates, seed=seed)
+
     def r2(self) -> pd.DataFrame:
         """Nakagawa's marginal and conditional R2 (columns: `mixflow.inference.r2.COLUMNS`)."""
         return r2.r2(self.fitted)
@@ -206,7 +215,7 @@ class Result:
 
     def terms(self, type: int = 3, df: str | None = None) -> pd.DataFrame:
         """F tests of the fixed part's terms: type 1 (in order), 2 (as if later ones were absent) or 3."""
-        return term_tests(self.model, self.design, type, df or self.df)
+        return term_tests(self.model, self.design, type, df or self.df, self.fitted.observed)
 
     def _table(
         self, contrasts: list[Contrast], label: str, adjust: str = "within", df: str | None = None

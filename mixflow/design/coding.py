@@ -1,4 +1,4 @@
-"""The terms of the fixed part by their factors and numbers, and its columns in sum-to-zero coding."""
+"""The terms of the fixed part by their factors and numbers, and its columns in another coding."""
 
 from __future__ import annotations
 
@@ -49,34 +49,34 @@ def term_factors(design: Design) -> list[TermFactors]:
     return found
 
 
-def sum_to_zero(design: Design) -> np.ndarray:
-    """A (p, p) with beta in sum-to-zero coding = A beta: the two span the same space over all cells.
+def recoded(design: Design, coding: str) -> np.ndarray:
+    """A (p, p): beta with every factor in this ``coding`` = A beta.
 
     Worked out on a grid of all combinations of levels, so that empty cells of the sample do not matter.
     """
     mine = replace(design.encoding, more=())
-    coded = encode(_recoded(design), design.frame, {})
-    p, q = len(design.coef_names), coded.matrix.shape[1]
+    other = encode(_text(design, coding), design.frame, {})
+    p, q = len(design.coef_names), other.matrix.shape[1]
     table = _cells(design, 4 * q + 8)
     turn = np.eye(p)
-    turn[:q, :q] = np.linalg.lstsq(coded.rows(table), mine.rows(table), rcond=None)[0]
+    turn[:q, :q] = np.linalg.lstsq(other.rows(table), mine.rows(table), rcond=None)[0]
     return turn
 
 
-def _recoded(design: Design) -> str:
-    """The fixed part with every factor in sum-to-zero coding."""
+def _text(design: Design, coding: str) -> str:
+    """The fixed part with every factor in this coding."""
     texts = []
     for term in formulaic_terms(design.terms.fixed):
-        parts = [_summed(f, design.frame) for f in term.factors if f.expr != "1"]
+        parts = [_factor(f, design.frame, coding) for f in term.factors if f.expr != "1"]
         texts.append(":".join(parts) or "1")
     return " + ".join(["0", *texts] if "1" not in texts else texts)
 
 
-def _summed(factor: Any, frame: pd.DataFrame) -> str:
+def _factor(factor: Any, frame: pd.DataFrame, coding: str) -> str:
     if not _categorical(factor, frame):
         return factor_text(factor)
     known = _CODED.match(factor.expr)
-    return f"C({known.group(1) if known else f'`{factor.expr}`'}, contr.sum)"
+    return f"C({known.group(1) if known else factor_text(factor)}, contr.{coding})"
 
 
 def _categorical(factor: Any, frame: pd.DataFrame) -> bool:

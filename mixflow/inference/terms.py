@@ -8,17 +8,19 @@ Estimable Functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from mixflow.design import Design, orthogonal
-from mixflow.design.coding import TermFactors, sum_to_zero, term_factors
+from mixflow.design.coding import TermFactors, recoded, term_factors
 from mixflow.errors import MixflowError, Problem
 from mixflow.inference.contrasts import Contrast
+from mixflow.inference.multiplicity import benjamini_hochberg
 from mixflow.inference.tests import test
 from mixflow.model import Fit
+from mixflow.model.some import take
 from mixflow.status import MEANING, Status
 
 COLUMNS = {
@@ -35,75 +37,131 @@ ZERO = 1e-9
 """Weights below this share of the largest (columns of X scaled to length 1) are rounding."""
 
 
-def term_tests(fit: Fit, design: Design, type: int = 3, df: str = "satterthwaite") -> pd.DataFrame:
+def term_tests(
+    fit: Fit,
+    design: Design,
+    type: int = 3,
+    df: str = "satterthwaite",
+    observed: np.ndarray | None = None,
+) -> pd.DataFrame:
     """One row for each feature and term but the intercept; columns as in `COLUMNS`.
 
-    ``type``: 1, 2 or 3; ``df``: a method of `mixflow.inference.df`. NaN with a status where a feature's own
-    rows cannot estimate the hypothesis. Raises MixflowError for another type.
+    ``type``: 1, 2 or 3; ``df``: a method of `mixflow.inference.df`. What types 1 and 2 compare hangs on which
+    rows there are: those of each feature where ``observed`` (N, n) is given (as lmerTest on it alone), else all
+    rows of the design. NaN with a status where a feature's own rows cannot estimate the hypothesis.
+    Raises MixflowError for another type.
     """
-    asked = hypotheses(design, type)
-    found = test(fit, asked, df=df, design=design)
-    names = {"f_df1": "df_num", "f_df2": "df", "f_statistic": "statistic", "f_p_value": "p_value"}
-    arrays = {new: found[old] for old, new in (names | {"f_q_value": "q_value"}).items()} if asked else {}
-    n, k = len(fit.feature_ids), len(asked)
-    table = {"feature": np.repeat(fit.feature_ids, k), "term": np.tile([c.name for c in asked], n)}
-    table |= {name: arrays[name].ravel() if asked else np.zeros(0) for name in list(COLUMNS)[2:-1]}
-    words = [MEANING[Status(s)].label for s in found["f_status"].ravel()] if asked else []
-    return pd.DataFrame(table | {"status": words})
+    whole = hypotheses(design, type)
+    n, k = len(fit.feature_ids), len(whole)
+    arrays = {name: np.full((n, k), np.nan) for name in _FOUND}
+    if k:
+        for rows, asked in _by_rows(design, type, whole, observed, n):
+            found = test(take(fit, rows), asked, df=df, design=design)
+            for name, source in _FOUND.items():
+                arrays[name][rows] = found[source]
+        arrays["q_value"] = np.column_stack([benjamini_hochberg(p) for p in arrays["p_value"].T])
+    table = {"feature": np.repeat(fit.feature_ids, k), "term": np.tile([c.name for c in whole], n)}
+    table |= {name: arrays[name].ravel() for name in list(COLUMNS)[2:-1]}
+    words = [MEANING[Status(int(s))].label for s in arrays["status"].ravel()]
+    return pd.DataFrame(table | {"status": words}, columns=list(COLUMNS))
 
 
-def hypotheses(design: Design, type: int = 3) -> list[Contrast]:
-    """L of every term that has columns of its own, in the order of the formula."""
+_FOUND = {
+    "df_num": "f_df1",
+    "df": "f_df2",
+    "statistic": "f_statistic",
+    "p_value": "f_p_value",
+    "q_value": "f_q_value",
+    "status": "f_status",
+}
+
+
+def _by_rows(
+    design: Design, type: int, whole: list[Contrast], observed: np.ndarray | None, n: int
+) -> Iterator[tuple[np.ndarray, list[Contrast]]]:
+    """Features with the same rows, and the hypotheses that these rows define.
+
+    Where they define fewer comparisons of a term than all rows do, the whole hypothesis stands: it is then
+    told as not estimable, and never replaced by another one.
+    """
+    if type == 3 or observed is None or observed.all():
+        yield np.arange(n), whole
+        return
+    _, first, group = np.unique(np.packbits(observed, axis=1), axis=0, return_index=True, return_inverse=True)
+    for number, i in enumerate(first):
+        own = {c.name: c for c in hypotheses(design, type, observed[i])}
+        asked = [own[c.name] if c.name in own and len(own[c.name].L) == len(c.L) else c for c in whole]
+        yield np.flatnonzero(group.ravel() == number), asked
+
+
+def hypotheses(design: Design, type: int = 3, rows: np.ndarray | None = None) -> list[Contrast]:
+    """L of every term that has columns of its own, in the order of the formula; ``rows`` (n,): those used."""
     if type not in _TYPES:
         remedy = "Use 1, 2 or 3."
         raise MixflowError(Problem("Unknown type of hypotheses", column="type", value=type, remedy=remedy))
     terms = term_factors(design)
+    X = design.X if rows is None else design.X[rows]
+    L = _TYPES[type](design, X, terms)
     every = np.ones(len(design.X), dtype=bool)
-    rows = _TYPES[type](design, terms)
     return [
-        Contrast(term.name, rows[i], "F", f"{term.name}, type {type}", None, (), every)
+        Contrast(term.name, L[i], "F", f"{term.name}, type {type}", None, (), every)
         for i, term in enumerate(terms)
-        if term.factors and len(rows[i])
+        if term.factors and len(L[i])
     ]
 
 
-def _sequential(design: Design, terms: Sequence[TermFactors]) -> list[np.ndarray]:
-    return [_after(design, np.arange(len(design.coef_names)), term) for term in terms]
+def _sequential(design: Design, X: np.ndarray, terms: Sequence[TermFactors]) -> list[np.ndarray]:
+    return [_after(X, np.arange(X.shape[1]), term) for term in terms]
 
 
-def _partial(design: Design, terms: Sequence[TermFactors]) -> list[np.ndarray]:
-    found = []
+def _partial(design: Design, X: np.ndarray, terms: Sequence[TermFactors]) -> list[np.ndarray]:
+    """After all but the terms that contain it; the coefficients themselves where no term does (as lmerTest)."""
+    p = X.shape[1]
+    found, independent = [], bool((orthogonal.factor(X)[0] != 0).any(axis=0).all())
     for term in terms:
-        later = {*term.columns, *(j for other in terms if term.within(other) for j in other.columns)}
-        first = [j for j in range(len(design.coef_names)) if j not in later]
-        order = np.array([*first, *term.columns, *sorted(later - {*term.columns})])
-        found.append(_after(design, order, term))
+        inside = [other for other in terms if term.within(other)]
+        if independent and not inside:
+            found.append(np.eye(p)[list(term.columns)])
+            continue
+        last = sorted({j for other in inside for j in other.columns})
+        first = [j for j in range(p) if j not in {*last, *term.columns}]
+        found.append(_after(X, np.array([*first, *term.columns, *last]), term))
     return found
 
 
-def _after(design: Design, order: np.ndarray, term: TermFactors) -> np.ndarray:
+def _after(X: np.ndarray, order: np.ndarray, term: TermFactors) -> np.ndarray:
     """Rows of the term in X = Q R with the columns in this ``order``, each over its diagonal (Doolittle)."""
-    q, r = orthogonal.factor(design.X[:, order])
+    q, r = orthogonal.factor(X[:, order])
     place = np.flatnonzero(np.isin(order, term.columns) & (q != 0).any(axis=0))
     rows = np.zeros((len(place), len(order)))
     rows[:, order] = r[place] / r[place, place][:, None]
-    return _clean(design, rows)
+    return _clean(X, rows)
 
 
-def _marginal(design: Design, terms: Sequence[TermFactors]) -> list[np.ndarray]:
-    """The coefficients of each term where every factor is coded to sum to zero, in the design's own."""
-    turn = sum_to_zero(design)
-    return [_clean(design, turn[list(term.columns)]) for term in terms]
+def _marginal(design: Design, X: np.ndarray, terms: Sequence[TermFactors]) -> list[np.ndarray]:
+    """The coefficients of each term where every factor is coded to sum to zero, in the design's own.
+
+    Among all rows that say the same, those that compare with the reference level, as lmerTest's: its df of
+    several rows depend on the choice.
+    """
+    treatment = recoded(design, "treatment")
+    by_sum = recoded(design, "sum") @ np.linalg.inv(treatment)
+    found = []
+    for term in terms:
+        own = list(term.columns)
+        rows = np.linalg.solve(by_sum[np.ix_(own, own)], by_sum[own]) if own else by_sum[own]
+        found.append(_clean(X, rows @ treatment))
+    return found
 
 
-def _clean(design: Design, rows: np.ndarray) -> np.ndarray:
+def _clean(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Without rounding, and without rows of zeros."""
-    size = np.abs(rows) * np.linalg.norm(design.X, axis=0)
+    size = np.abs(rows) * np.linalg.norm(X, axis=0)
     rows = np.where(size <= ZERO * size.max(axis=1, initial=0.0)[:, None], 0.0, rows)
     return rows[(rows != 0).any(axis=1)]
 
 
-_TYPES: dict[int, Callable[[Design, Sequence[TermFactors]], list[np.ndarray]]] = {
+_TYPES: dict[int, Callable[[Design, np.ndarray, Sequence[TermFactors]], list[np.ndarray]]] = {
     1: _sequential,
     2: _partial,
     3: _marginal,
