@@ -2,7 +2,8 @@
 # PSMs to tests, by R alone. PSM choice as MSstatsTMT; log2; channel medians brought to the mean of the 120 samples' medians;
 # each ion minus its mean over the reference channels of the run plus the median of these means; stats::medpolish with
 # channels in rows; lmerTest `~ condition + (1 | mixture) + (1 | mixture:techrep)`, all pairs of the four conditions.
-# Run from tests/reference:  Rscript tmt.R   Writes tmt/{proteins,contrasts,fits}.csv and versions.json
+# Run from tests/reference:  Rscript tmt.R   Then the rows of each protein, every ion in every channel, with `+ (1 | run) + (1 | peptide)`.
+# Writes tmt/{proteins.csv.gz,contrasts,fits,ions}.csv and versions.json
 suppressMessages({library(lme4); library(lmerTest)})
 source("lib.R")
 folder <- "../../../shared/data/proteomics/"
@@ -35,20 +36,36 @@ write_csv17(data.frame(protein = rep(proteins, each = ncol(values)), sample = re
 d <- data.frame(condition = factor(samples$Condition), mixture = factor(samples$Mixture), techrep = factor(samples$TechRepMixture))[!is_reference, ]
 d <- droplevels(d); levels_of <- levels(d$condition)
 pairs <- combn(levels_of, 2)
-test_protein <- function(protein) {
-  d$y <- values[protein, !is_reference]
-  fit <- suppressMessages(lmer(y ~ condition + (1 | mixture) + (1 | mixture:techrep), d, control = tight()))
-  v <- as.data.frame(VarCorr(fit)); of <- function(g) v$vcov[v$grp == g]
+pairs_of <- function(protein, fit) {
   weights <- apply(pairs, 2, function(p) { w <- setNames(numeric(4), levels_of); w[p[2]] <- 1; w[p[1]] <- -1; w[1] <- 0; unname(w) })
   tests <- do.call(rbind, lapply(seq_len(ncol(pairs)), function(k) {
     t <- contest1D(fit, weights[, k])
     data.frame(protein = protein, contrast = paste(pairs[2, k], "vs", pairs[1, k]), estimate = t$Estimate, se = t[["Std. Error"]], df = t$df, p = t[["Pr(>|t|)"]])
   }))
-  list(tests = tests, fit = data.frame(protein = protein, n = sum(!is.na(d$y)), singular = isSingular(fit), mixture = of("mixture"), techrep = of("mixture:techrep"), residual = of("Residual"), loglik = as.numeric(logLik(fit))))
+  list(fit = fit, tests = tests)
+}
+# The rows of a protein: every ion in every channel.
+test_ions <- function(protein) {
+  rows <- which(protein_of == protein); use <- which(!is_reference)
+  long <- data.frame(d[rep(seq_along(use), each = length(rows)), ], run = rep(ids[use], each = length(rows)), peptide = rep(ions[rows], length(use)))
+  long$y <- as.vector(y[rows, use])
+  fit <- suppressMessages(lmer(y ~ condition + (1 | mixture) + (1 | mixture:techrep) + (1 | run) + (1 | peptide), long, control = tight()))
+  pairs_of(protein, fit)$tests
+}
+test_protein <- function(protein) {
+  d$y <- values[protein, !is_reference]
+  found <- pairs_of(protein, suppressMessages(lmer(y ~ condition + (1 | mixture) + (1 | mixture:techrep), d, control = tight())))
+  fit <- found$fit
+  v <- as.data.frame(VarCorr(fit)); of <- function(g) v$vcov[v$grp == g]
+  list(tests = found$tests, fit = data.frame(protein = protein, n = sum(!is.na(d$y)), singular = isSingular(fit), mixture = of("mixture"), techrep = of("mixture:techrep"), residual = of("Residual"), loglik = as.numeric(logLik(fit))))
 }
 found <- lapply(proteins, test_protein)
 tests <- do.call(rbind, lapply(found, `[[`, "tests"))
 tests$q <- ave(tests$p, tests$contrast, FUN = function(p) p.adjust(p, "BH"))
 write_csv17(tests, "tmt/contrasts.csv"); write_csv17(do.call(rbind, lapply(found, `[[`, "fit")), "tmt/fits.csv")
+ions_tests <- do.call(rbind, lapply(proteins, test_ions))
+ions_tests$q <- ave(ions_tests$p, ions_tests$contrast, FUN = function(p) p.adjust(p, "BH"))
+write_csv17(ions_tests, "tmt/ions.csv")
+print(c(p = sum(ions_tests$p < 0.05), q = sum(ions_tests$q < 0.05), of = nrow(ions_tests)))
 writeLines(json17(versions()), "tmt/versions.json")
 print(c(p = sum(tests$p < 0.05), q = sum(tests$q < 0.05), of = nrow(tests)))
