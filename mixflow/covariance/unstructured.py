@@ -69,11 +69,11 @@ class Unstructured(Covariance):
         below = np.abs(factor).sum(axis=1) > np.abs(diagonal)
         free = ((diagonal == 0) & below).any(axis=1)
         if free.any():
-            factor[free] = _semidefinite_cholesky(factor[free] @ np.swapaxes(factor[free], 1, 2))
+            factor[free] = semidefinite_cholesky(factor[free] @ np.swapaxes(factor[free], 1, 2))
         return factor[(slice(None), *self._index)]
 
 
-def _semidefinite_cholesky(matrix: np.ndarray, tolerance: float = 1e-12) -> np.ndarray:
+def semidefinite_cholesky(matrix: np.ndarray, tolerance: float = 1e-12) -> np.ndarray:
     """Lower factors of many positive semidefinite matrices. (N, k, k) -> (N, k, k)."""
     rest, factor = matrix.copy(), np.zeros_like(matrix)
     for j in range(matrix.shape[1]):

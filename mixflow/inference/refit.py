@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from mixflow.design import Design, build
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import parse
 from mixflow.model import Fit
+from mixflow.model.some import take
 from mixflow.optimise.fitting import fit_features
 
 
@@ -41,6 +42,15 @@ class Fitted:
         """Which values count: finite ones of positive weight. Bool (N, n)."""
         seen = np.isfinite(self.values)
         return seen if self.recipe.weights is None else seen & (self.recipe.weights > 0)
+
+    def take(self, rows: np.ndarray) -> Fitted:
+        """Some of the features."""
+        weights = self.recipe.weights
+        if weights is not None and weights.ndim == 2:
+            weights = weights[rows]
+        return Fitted(
+            take(self.fit, rows), self.design, self.values[rows], replace(self.recipe, weights=weights)
+        )
 
     def refit(self, design: Design | None = None, *, reml: bool | None = None) -> Fitted:
         """The same values fitted again: by ML or REML, or with another design of the same rows."""

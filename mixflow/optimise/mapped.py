@@ -77,7 +77,12 @@ def kenward_roger(layout: Layout, data: Data, theta: np.ndarray) -> Blocks:
     return _mapped(blocks, layout, data, theta)
 
 
-@lru_cache(maxsize=64)
+def each(function: Callable[..., Any], layout: Layout, data: Data, argument: Any) -> Any:
+    """``function(layout, data, argument)`` for every feature; give the same function object each time."""
+    return _mapped(function, layout, data, argument)
+
+
+@lru_cache(maxsize=512)
 def _compiled(function: Callable[..., Any], layout: Layout) -> Callable[..., Any]:
     return jax.jit(jax.vmap(lambda data, argument: function(layout, data, argument)))
 
