@@ -13,8 +13,8 @@ import numpy as np
 from mixflow.design import Design
 from mixflow.design.layout import Layout
 from mixflow.errors import MixflowError, Problem
-from mixflow.inference import mixture_t
 from mixflow.inference.contrasts import Contrast
+from mixflow.inference.mixture_t import MixtureT
 from mixflow.inference.moderation import residual_df
 from mixflow.inference.multiplicity import benjamini_hochberg
 from mixflow.inference.theta_prior import Evidence, ThetaPrior, fit_theta_prior, grid, posterior
@@ -33,7 +33,7 @@ LEAST = 20
 GRID = {0: 1, 1: 41, 2: 21, 3: 10}
 """Values of each parameter, zero among them, by the number of parameters."""
 
-NO_WEIGHT = 1e-9
+NO_WEIGHT = 1e-7
 """Weights of theta below this are left out of intervals."""
 
 
@@ -174,20 +174,15 @@ def _finish(
     seen, shift = _contrasts(chunk, design, rows, prior)
     scale = np.sqrt(seen.variance * s2[:, :, None])
     centre = seen.estimate * chunk.arrays.scale[:, None, None] + shift[:, None]
-    kept = np.where(chance > NO_WEIGHT, chance, 0.0)
-    most = int((kept > 0).sum(axis=1).max())
-    top = np.argsort(-kept, axis=1, kind="stable")[:, :most]
-    pick = lambda a: np.take_along_axis(a, top.reshape(*top.shape, *[1] * (a.ndim - 2)), axis=1)  # noqa: E731
-    weight = pick(kept) / kept.sum(axis=1, keepdims=True)
-    arguments = (weight, pick(centre), pick(scale), nu + prior.df)
-    mean = np.einsum("ng,ngr->nr", weight, arguments[1])
-    spread = np.einsum("ng,ngr->nr", weight, arguments[2] ** 2 + (arguments[1] - mean[:, None]) ** 2)
-    half = (1 - level) / 2
+    mixture = MixtureT(chance, centre, scale, nu + prior.df)
+    mean = np.einsum("ng,ngr->nr", chance, centre)
+    spread = np.einsum("ng,ngr->nr", chance, scale**2 + (centre - mean[:, None]) ** 2)
+    half, heavy = (1 - level) / 2, mixture.heaviest(NO_WEIGHT)
     out["estimate"][chunk.rows] = mean
     out["std_error"][chunk.rows] = np.sqrt(spread)
-    out["p_value"][chunk.rows] = mixture_t.two_sided(*arguments)
-    out["conf_low"][chunk.rows] = mixture_t.quantile(half, *arguments)
-    out["conf_high"][chunk.rows] = mixture_t.quantile(1 - half, *arguments)
+    out["p_value"][chunk.rows] = mixture.two_sided()
+    out["conf_low"][chunk.rows] = heavy.quantile(half)
+    out["conf_high"][chunk.rows] = heavy.quantile(1 - half)
 
 
 def _contrasts(chunk: Chunk, design: Design, rows: np.ndarray, prior: ThetaPrior) -> tuple[Seen, np.ndarray]:

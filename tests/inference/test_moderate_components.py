@@ -11,8 +11,8 @@ from mixflow.derived import ANALYSES, Subject
 from mixflow.design import build
 from mixflow.errors import MixflowError
 from mixflow.formula import parse
-from mixflow.inference import mixture_t
 from mixflow.inference.contrasts import from_weights
+from mixflow.inference.mixture_t import MixtureT
 from mixflow.inference.moderate_components import _require_scalars, moderate_components
 from mixflow.inference.moderation import moderated
 from mixflow.inference.theta_prior import Evidence, _negative, fit_theta_prior, log_density, posterior
@@ -203,10 +203,16 @@ def test_quantiles_undo_the_distribution():
     rng = np.random.default_rng(0)
     weight = rng.dirichlet(np.ones(4), size=7)
     centre, scale = rng.normal(size=(7, 4, 2)), rng.uniform(0.2, 2, size=(7, 4, 2))
-    for df in (np.full(7, 3.0), np.full(7, np.inf)):
-        x = mixture_t.quantile(0.025, weight, centre, scale, df)
-        np.testing.assert_allclose(mixture_t.cdf(x, weight, centre, scale, df), 0.025, rtol=1e-8)
-    assert mixture_t.two_sided(weight, 1e3 + centre, scale, np.full(7, 30.0)).max() > 0  # no digits lost
+    for df in (np.full(7, 0.7), np.full(7, 30.0), np.full(7, np.inf)):
+        mixture = MixtureT(weight, centre, scale, df)
+        for p in (0.001, 0.025, 0.6):
+            x = mixture.quantile(p)
+            np.testing.assert_allclose(mixture.cdf(x), p, rtol=1e-8)
+            slope = (mixture.cdf(x + 1e-5) - mixture.cdf(x - 1e-5)) / 2e-5
+            np.testing.assert_allclose(mixture.density(x), slope, rtol=1e-4)
+    far = MixtureT(weight, 1e3 + centre, scale, np.full(7, 30.0))
+    assert far.two_sided().max() > 0  # no digits lost
+    np.testing.assert_allclose(far.heaviest(1e-9).quantile(0.3), far.quantile(0.3), rtol=1e-9)
 
 
 def test_analyses_have_the_tables_that_they_declare(simple, found):

@@ -53,15 +53,16 @@ def run(config: dict[str, Any], frame: pd.DataFrame, values: np.ndarray) -> tupl
     out = {f"{m}/{name}": found[m][name] for m in METHODS for name in KEPT if name in found[m]}
     out["theta"] = fit.theta[:, 0]
     shift = sum(size * frame[name].to_numpy() for name, size in config["effect"].items())
-    fit = fit_features(design, values + shift, ids, kr=True, modes=False)
-    again = tests(fit, design, values + shift, asked, config["level"])
-    out |= {f"power/{m}": again[m]["p_value"] for m in METHODS}
+    some = slice(config["power_features"])
+    again = fit_features(design, values[some] + shift, ids[some], kr=True, modes=False)
+    moved = tests(again, design, values[some] + shift, asked, config["level"])
+    out |= {f"power/{m}": moved[m]["p_value"] for m in METHODS}
     ratios = {
         "plain": fit.variance,
-        "moderated": again["averaged"]["variance"],
-        "residual_limma": again["moderated"]["s2_post"],
-        "prior_theta": again["averaged"]["prior"].values,
-        "prior_weight": again["averaged"]["prior"].weights,
+        "moderated": found["averaged"]["variance"],
+        "residual_limma": found["moderated"]["s2_post"],
+        "prior_theta": found["averaged"]["prior"].values,
+        "prior_weight": found["averaged"]["prior"].weights,
     }
     return out, ratios
 

@@ -39,10 +39,15 @@ def rates(found: dict[str, np.ndarray], level: float) -> pd.DataFrame:
                     "rejected_se": np.sqrt(rejected * (1 - rejected) / n),
                     "coverage": ((low <= 0) & (high >= 0)).mean(),
                     "median_interval": np.median(high - low),
-                    "power": (found[f"power/{method}"][tested, k] < level).mean(),
+                    "power": _share(found[f"power/{method}"][:, k], level),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _share(p: np.ndarray, level: float) -> float:
+    """Share of the tests made that reject."""
+    return float((p[np.isfinite(p)] < level).mean())
 
 
 def beside_peers(found: dict[str, np.ndarray], peer: pd.DataFrame, level: float) -> pd.DataFrame:
