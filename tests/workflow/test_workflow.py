@@ -16,8 +16,8 @@ import pytest
 from tests.pipeline import tiny
 
 ROOT = Path(__file__).parents[2]
-ONE_MODEL = {"mixed": tiny.CONFIG["models"]["mixed"]}
-STEPS = ("check", "ingest", "preprocess", "batch", "fit", "gather", "assemble", "report")
+ONE_MODEL = {"mixed": {**tiny.CONFIG["models"]["mixed"], "analyses": {"r2": None}}}
+STEPS = ("check", "ingest", "preprocess", "batch", "fit", "gather", "analyse", "assemble", "report")
 
 pytestmark = pytest.mark.workflow
 
@@ -84,12 +84,14 @@ def test_all_outputs_logs_and_benchmarks_are_where_they_belong(finished: Path) -
     made = {path.name for path in (finished / "results" / "tiny").iterdir()}
     assert {"study.zarr", "report.html", "tables", "figures", "results.xlsx", "work"} <= made
     logs = {p.relative_to(finished / "logs/tiny").as_posix() for p in (finished / "logs/tiny").rglob("*.log")}
-    assert logs == {f"{step}.log" for step in STEPS if step not in ("fit", "gather")} | {
+    assert logs == {f"{step}.log" for step in STEPS if step not in ("fit", "gather", "analyse")} | {
         "fit/mixed.1-of-1.log",
         "gather/mixed.log",
+        "analyse/mixed.log",
     }
     timed = {p.name for p in (finished / "benchmarks/tiny").rglob("*.jsonl")}
     assert len(timed) == len(logs)
+    assert (finished / "results/tiny/tables/mixed.r2.tsv").is_file()
     assert "8 of 8 features" in (finished / "logs/tiny/fit/mixed.1-of-1.log").read_text()
     assert {p.name for p in finished.iterdir() if not p.name.startswith(".")} == {
         "config.yaml", "table.tsv", "samples.tsv", "results", "logs", "benchmarks",
@@ -115,6 +117,10 @@ def test_only_what_a_change_concerns_runs_again(folder: Path) -> None:
     jobs = configured(folder)
     assert {"check", "gather", "assemble", "report"} <= set(jobs)
     assert not {"ingest", "fit"} & set(jobs)
+    analyses = {"mixed": {**ONE_MODEL["mixed"], "analyses": {"r2": None, "again": {"analysis": "r2"}}}}
+    tiny.write(folder / "other", models=analyses)
+    shutil.copy(folder / "other" / "config.yaml", folder / "config.yaml")
+    assert set(configured(folder)) == {"check", "analyse", "assemble", "report", "all"}
     tiny.write(folder / "other", models=ONE_MODEL, report={"top": 7})
     shutil.copy(folder / "other" / "config.yaml", folder / "config.yaml")
     assert set(configured(folder)) == {"assemble", "report", "all"}
@@ -142,7 +148,7 @@ def test_editing_the_package_runs_what_uses_it_again(finished: Path, tmp_path: P
     assert set(configured(finished, snakefile=snakefile, package=package)) == {"report", "all"}
     append(package / "mixflow" / "optimise" / "newton.py")
     jobs = configured(finished, snakefile=snakefile, package=package)
-    assert {"fit", "gather", "batch", "assemble"} <= set(jobs)
+    assert {"fit", "gather", "analyse", "batch", "assemble"} <= set(jobs)
     assert not {"ingest", "preprocess"} & set(jobs)
 
 
