@@ -35,7 +35,7 @@ likelihood_ratio <- function(full, reduced, mixture = NULL) {
     p <- mean(vapply(mixture, tail, 1))
   }
   criteria <- function(m) list(loglik = m$loglik, n_par = m$n_par, aic = -2 * m$loglik + 2 * m$n_par, bic = -2 * m$loglik + log(m$n) * m$n_par)
-  list(chisq = chisq, df = df, p = p, full = criteria(full), reduced = criteria(reduced))
+  list(chisq = chisq, df = df, p = p, full_model = criteria(full), null_model = criteria(reduced))
 }
 
 summary_ml <- function(fit) list(loglik = as.numeric(logLik(fit)), n_par = attr(logLik(fit), "df"), n = length(fitted(fit)))
