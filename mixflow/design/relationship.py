@@ -73,12 +73,12 @@ def _check_labels(name: str, rows: list[str], columns: list[str], levels: Sequen
 
 def _check_values(name: str, values: np.ndarray, levels: Sequence[str]) -> None:
     if not np.isfinite(values).all():
-        i, j = np.argwhere(~np.isfinite(values))[0]
+        i, j = np.argwhere(~np.isfinite(values))[0].tolist()
         message = f"The relationship of '{levels[i]}' and '{levels[j]}' is not a finite number"
         raise MixflowError(Problem(message, column=name, value=float(values[i, j])))
     apart = np.abs(values - values.T)
     if apart.max() > SYMMETRIC * np.abs(values).max():
-        i, j = np.unravel_index(int(apart.argmax()), apart.shape)
+        i, j = divmod(int(apart.argmax()), len(apart))
         message = f"The relationship matrix is not symmetric at '{levels[i]}' and '{levels[j]}'"
         raise MixflowError(Problem(message, column=name, value=f"{values[i, j]:.6g} and {values[j, i]:.6g}"))
     eigenvalues = np.linalg.eigvalsh((values + values.T) / 2)

@@ -75,7 +75,7 @@ class SmoothBasis:
         return _radial(r, self.knots) @ self.A + np.column_stack([np.ones(len(r)), r]) @ self.B
 
     def straight(self, frame: pd.DataFrame) -> np.ndarray:
-        """Fixed columns (m, c): the line, one a level of a factor; of a number its own column and the line."""
+        """Fixed columns (m, c): the line, one a level of a factor; of a number its column and the line."""
         line = (self.value(frame) - self.centre)[:, None]
         if self.by_number:
             return self._number(frame)[:, None] * np.hstack([np.ones_like(line), line])

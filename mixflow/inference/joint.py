@@ -1,18 +1,21 @@
 """Fixed and random effects of one feature together: estimates, their joint covariance, effective df.
 
-Henderson's equations (Robinson 1991, Stat. Sci. 6:15): with C = [X, Z Lambda] and S zero for X and one for the
-spherical random effects, (C' R^-1 C + S)^-1 sigma^2 is the covariance of (beta-hat, u-hat - u), which is also the
-posterior covariance that mgcv's intervals of smooths rest on (Wood 2017, section 6.10). Dense, one feature at a
-time on the host: for curves and their tests, not for fitting.
+Henderson's equations (Robinson 1991, Stat. Sci. 6:15): with C = [X, Z Lambda] and S zero for X and one for
+the spherical random effects, (C' R^-1 C + S)^-1 sigma^2 is the covariance of (beta-hat, u-hat - u), which is
+also the posterior covariance that mgcv's intervals of smooths rest on (Wood 2017, section 6.10). Dense, one
+feature at a time on the host: for curves and their tests, not for fitting.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg import block_diag
 
+from mixflow.design.layout import GroupBlock, Layout
 from mixflow.inference.refit import Fitted
 from mixflow.inference.rows import effect_columns, residual_root
 from mixflow.optimise.prepare import prepare
@@ -39,29 +42,58 @@ class Joint:
     factor: Mapping[str, np.ndarray]
 
 
-def joint(fitted: Fitted, feature: int) -> Joint:
-    """The effects of the feature of this number, which must have been fitted."""
-    fit, design = fitted.fit, fitted.design
-    layout = prepare(design, fit.reml).layout
-    seen = fitted.observed[feature]
-    columns, place, factors = [design.X], {}, {}
-    first = design.X.shape[1]
-    for group, index, z in effect_columns(design, layout):
-        parts = [e.factor_many(fit.theta[[feature], part])[0] for g, e, part in layout.slices if g is group]
-        lower = _beside(parts)
-        columns.append(_spread(index, z @ lower, group.n_levels))
-        place[group.name] = first + np.arange(group.n_levels * group.size).reshape(group.n_levels, -1)
-        factors[group.name] = lower
-        first = place[group.name].max() + 1
-    c = _whitened(fitted, feature, np.hstack(columns), seen)
-    y = _whitened(fitted, feature, (fitted.values[feature] - design.offset)[:, None], seen)
-    penalty = np.repeat([0.0, 1.0], [design.X.shape[1], first - design.X.shape[1]])
-    cross = c.T @ c
-    inverse = _inverse(cross + np.diag(penalty))
-    root = np.linalg.qr(c, mode="r")
-    cov = inverse * fit.sigma[feature] ** 2
-    effects = inverse @ (c.T @ y)[:, 0]
-    return Joint(effects, cov, inverse @ cross, root, int(seen.sum()), place, factors)
+@dataclass(frozen=True, eq=False)
+class Henderson:
+    """What the equations of all features of a fit share; `joint` solves those of one."""
+
+    fitted: Fitted
+
+    @cached_property
+    def layout(self) -> Layout:
+        return prepare(self.fitted.design, self.fitted.fit.reml).layout
+
+    @cached_property
+    def groups(self) -> list[tuple[GroupBlock, np.ndarray, np.ndarray]]:
+        return list(effect_columns(self.fitted.design, self.layout))
+
+    def factor(self, group: GroupBlock, feature: int) -> np.ndarray:
+        """Lambda of one level of a group at the feature's theta. (k, k)."""
+        theta = self.fitted.fit.theta[[feature]]
+        return block_diag(*(e.factor_many(theta[:, s])[0] for g, e, s in self.layout.slices if g is group))
+
+    def joint(self, feature: int) -> Joint:
+        """The effects of the feature of this number, which must have been fitted."""
+        fit, design = self.fitted.fit, self.fitted.design
+        seen = self.fitted.observed[feature]
+        p = first = design.X.shape[1]
+        columns, place, factors = [design.X], {}, {}
+        for group, index, z in self.groups:
+            factors[group.name] = self.factor(group, feature)
+            columns.append(_spread(index, z @ factors[group.name], group.n_levels))
+            width = group.n_levels * group.size
+            place[group.name] = first + np.arange(width).reshape(group.n_levels, -1)
+            first += width
+        y = (self.fitted.values[feature] - design.offset)[:, None]
+        white = self._whitened(feature, np.hstack([*columns, y]), seen)
+        c, y = white[:, :-1], white[:, -1]
+        cross = c.T @ c
+        inverse = _inverse(cross + np.diag(np.repeat([0.0, 1.0], [p, first - p])))
+        cov = inverse * fit.sigma[feature] ** 2
+        root = np.asarray(np.linalg.qr(c, mode="r"))
+        return Joint(inverse @ (c.T @ y), cov, inverse @ cross, root, len(y), place, factors)
+
+    def _whitened(self, feature: int, a: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """Rows observed, times R^-1/2: weights, and the residual structure where there is one."""
+        weights, fit, design = self.fitted.recipe.weights, self.fitted.fit, self.fitted.design
+        if weights is not None:
+            a = a * np.sqrt(weights if weights.ndim == 1 else weights[feature])[:, None]
+        if design.residual is None:
+            return a[seen]
+        one = slice(feature, feature + 1)
+        small = replace(fit, theta=fit.theta[one], status=fit.status[one])
+        root = residual_root(small, design, self.layout, np.eye(len(a))[None])[0].T
+        covariance = (root @ root.T)[np.ix_(seen, seen)]  # a mask acts on the covariance
+        return np.linalg.solve(np.linalg.cholesky(covariance), a[seen])
 
 
 def _spread(index: np.ndarray, z: np.ndarray, n_levels: int) -> np.ndarray:
@@ -69,32 +101,6 @@ def _spread(index: np.ndarray, z: np.ndarray, n_levels: int) -> np.ndarray:
     out = np.zeros((len(z), n_levels, z.shape[1]))
     out[np.arange(len(z)), index] = z
     return out.reshape(len(z), -1)
-
-
-def _beside(parts: list[np.ndarray]) -> np.ndarray:
-    size = sum(len(part) for part in parts)
-    out, first = np.zeros((size, size)), 0
-    for part in parts:
-        out[first : first + len(part), first : first + len(part)] = part
-        first += len(part)
-    return out
-
-
-def _whitened(fitted: Fitted, feature: int, a: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Rows observed, times R^-1/2: weights, and the residual structure where there is one."""
-    weights = fitted.recipe.weights
-    if weights is not None:
-        own = weights if weights.ndim == 1 else weights[feature]
-        a = a * np.sqrt(np.where(seen, own, 0.0))[:, None]
-    if fitted.design.residual is None:
-        return a[seen]
-    layout = prepare(fitted.design, fitted.fit.reml).layout
-    one = slice(feature, feature + 1)
-    small = replace(fitted.fit, theta=fitted.fit.theta[one], status=fitted.fit.status[one])
-    draws = np.eye(len(a))[None]
-    root = residual_root(small, fitted.design, layout, draws)[0].T
-    covariance = (root @ root.T)[np.ix_(seen, seen)]  # a mask acts on the covariance
-    return np.linalg.solve(np.linalg.cholesky(covariance), a[seen])
 
 
 def _inverse(a: np.ndarray) -> np.ndarray:

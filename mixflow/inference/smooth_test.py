@@ -1,9 +1,10 @@
 """The Wald test that a whole smooth is zero: Wood (2013), Biometrika 100:221, as in mgcv's summary.
 
-The statistic is f' V^- f with a pseudo-inverse of V of rank r, r the effective df of the test, which need not be
-whole: with k = floor(r) and nu = r - k the eigenvectors k and k + 1 share a 2 x 2 block [[1, rho], [rho, nu]],
-rho^2 = nu (1 - nu) / 2, whose eigenvalues are the weights of two chi-squared variables. The null distribution is
-that of the weighted sum over the chi-squared of the estimated scale; both signs of rho are tried and averaged.
+The statistic is f' V^- f with a pseudo-inverse of V of rank r, r the effective df of the test, which need not
+be whole: with k = floor(r) and nu = r - k the eigenvectors k and k + 1 share a 2 x 2 block [[1, rho], [rho,
+nu]], rho^2 = nu (1 - nu) / 2, whose eigenvalues are the weights of two chi-squared variables. The null
+distribution is that of the weighted sum over the chi-squared of the estimated scale; both signs of rho are
+tried and averaged.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ TERMS = 60
 def smooth_test(
     root: np.ndarray, effects: np.ndarray, cov: np.ndarray, rank: float, df: float
 ) -> tuple[float, float]:
-    """Statistic and p. ``root`` (r, m) whose cross-product is that of the smooth's columns, ``effects`` (m,)."""
-    r = np.linalg.qr(root, mode="r")
+    """Statistic and p. ``root`` (r, m): an R factor of the smooth's columns; ``effects`` (m,)."""
+    r = np.asarray(np.linalg.qr(root, mode="r"))
     v = r @ cov @ r.T
     values, vectors = np.linalg.eigh((v + v.T) / 2)
     values, vectors = values[::-1], vectors[:, ::-1]
@@ -49,12 +50,12 @@ def _statistic(along: np.ndarray, nu: float, sign: float) -> float:
 
 
 def tail(statistic: float, k: int, nu: float, df: float) -> float:
-    """P(chi2_(k - 1) + w1 chi2_1 + w2 chi2_1 > statistic chi2_df / df), w1 and w2 the eigenvalues of the block.
+    """P(chi2_(k - 1) + w1 chi2_1 + w2 chi2_1 > statistic chi2_df / df), w the eigenvalues of the block.
 
-    The first two are a mixture of chi-squared (Robbins and Pitman 1949, Ann. Math. Stat. 20:552). With Z^2 the
-    last one, V the scale's and b = Z^2 / (Z^2 + V) = sin^2(phi), which is independent of Z^2 + V ~ chi2_(df + 1),
-    the probability given phi is that of an F, and phi has the density cos(phi)^(df - 1): one integral of
-    positive numbers, so that small p are right too.
+    The first two are a mixture of chi-squared (Robbins and Pitman 1949, Ann. Math. Stat. 20:552). With Z^2
+    the last one, V the scale's and b = Z^2 / (Z^2 + V) = sin^2(phi), which is independent of Z^2 + V ~
+    chi2_(df + 1), the probability given phi is that of an F, and phi has the density cos(phi)^(df - 1): one
+    integral of positive numbers, so that small p are right too.
     """
     total = 1 + nu
     first = (total + np.sqrt(total * (2 - total))) / 2

@@ -1,13 +1,12 @@
 """Smooths of a fit: effective degrees of freedom, curves with pointwise intervals, and tests.
 
-As mgcv (Wood 2017, Generalized Additive Models, sections 6.1 and 6.10-6.12): a smooth's effective df is the trace
-of its block of (C'R^-1 C + S)^-1 C'R^-1 C; its intervals rest on the posterior covariance, which gives them close
-to nominal coverage across the curve (Nychka 1988; Marra and Wood 2012), not at each point.
+As mgcv (Wood 2017, Generalized Additive Models, sections 6.1 and 6.10-6.12): a smooth's effective df is the
+trace of its block of (C'R^-1 C + S)^-1 C'R^-1 C; its intervals rest on the posterior covariance, which gives
+them close to nominal coverage across the curve (Nychka 1988; Marra and Wood 2012), not at each point.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +16,7 @@ from scipy.special import ndtri
 from mixflow.design import Design
 from mixflow.design.smooth import SmoothBasis
 from mixflow.errors import MixflowError, Problem
-from mixflow.inference.joint import Joint, joint
+from mixflow.inference.joint import Henderson, Joint
 from mixflow.inference.lrt import table as likelihood_ratio
 from mixflow.inference.multiplicity import benjamini_hochberg
 from mixflow.inference.nested import Nesting
@@ -93,9 +92,9 @@ def rows_at(part: Part, effects: Joint, x: np.ndarray) -> np.ndarray:
 def curves(fitted: Fitted, points: int = 50, level: float = 0.95) -> pd.DataFrame:
     """Every smooth of every fitted feature at ``points`` values over the range of x (see `CURVE_COLUMNS`)."""
     tables = []
-    found, half = parts(fitted.design), ndtri(0.5 + level / 2)
-    for i in np.flatnonzero(fitted.fit.fitted):
-        effects = joint(fitted, i)
+    found, half, equations = parts(fitted.design), ndtri(0.5 + level / 2), Henderson(fitted)
+    for i in np.flatnonzero(fitted.fit.fitted).tolist():
+        effects = equations.joint(i)
         for part in found:
             x = _grid(part, fitted.design, points)
             rows = rows_at(part, effects, x)
@@ -115,10 +114,10 @@ def curves(fitted: Fitted, points: int = 50, level: float = 0.95) -> pd.DataFram
 
 def smooth_edf(fitted: Fitted) -> pd.DataFrame:
     """Effective df and tests of every smooth, one row a feature, smooth and level (see `EDF_COLUMNS`)."""
-    fit, found = fitted.fit, parts(fitted.design)
+    fit, found, equations = fitted.fit, parts(fitted.design), Henderson(fitted)
     numbers = np.full((len(found), 3, len(fit.status)), np.nan)
-    for i in np.flatnonzero(fit.fitted):
-        effects = joint(fitted, i)
+    for i in np.flatnonzero(fit.fitted).tolist():
+        effects = equations.joint(i)
         for number, part in enumerate(found):
             if _estimable(fitted, i, part):
                 numbers[number, :, i] = _edf_and_test(part, effects)
@@ -153,14 +152,20 @@ def _edf_rows(fitted: Fitted, part: Part, numbers: np.ndarray, curved: dict[str,
 def _edf_and_test(part: Part, effects: Joint) -> tuple[float, float, float]:
     """Effective df, Wald statistic and p of one smooth of one feature."""
     own = np.concatenate([part.fixed, effects.place[part.basis.name][part.level]])
+    return block_test(effects, own)
+
+
+def block_test(effects: Joint, own: np.ndarray) -> tuple[float, float, float]:
+    """Effective df, Wald statistic and p of the effects numbered ``own``, fixed and random ones of smooths.
+
+    The df of the test are 2 tr(F) - tr(FF) of their block (Wood 2017, section 6.12.1).
+    """
     gain = effects.gain
     edf = gain[own, own].sum()
-    # the df of the test (Wood 2017, section 6.12.1): 2 tr(F) - tr(FF) of the block
     rank = min(2 * edf - np.einsum("ij,ji->", gain[own], gain[:, own]), len(own))
     df = effects.n_obs - np.trace(gain)
-    statistic, p = smooth_test(
-        effects.root[:, own], effects.effects[own], effects.cov[np.ix_(own, own)], rank, df
-    )
+    cov = effects.cov[np.ix_(own, own)]
+    statistic, p = smooth_test(effects.root[:, own], effects.effects[own], cov, rank, df)
     return float(edf), statistic, p
 
 

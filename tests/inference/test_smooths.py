@@ -15,7 +15,7 @@ from mixflow.derived.analysis import ANALYSES, Subject
 from mixflow.design import build
 from mixflow.errors import MixflowError
 from mixflow.formula import parse
-from mixflow.inference.joint import joint
+from mixflow.inference.joint import Henderson
 from mixflow.inference.refit import Fitted
 from mixflow.inference.smooth_test import smooth_test, tail
 from mixflow.inference.smooths import CURVE_COLUMNS, EDF_COLUMNS, curves, parts, rows_at, smooth_edf
@@ -42,7 +42,7 @@ def fits() -> dict[str, Result]:
 @pytest.mark.parametrize("name", CASES)
 def test_edf_curves_and_standard_errors_are_mgcvs(name: str, fits: dict[str, Result]) -> None:
     fit, r = fits[name], MGCV[name]
-    effects = joint(fit.fitted, 0)
+    effects = Henderson(fit.fitted).joint(0)
     frame = fit.design.frame.iloc[np.array(r["rows"]) - 1]
     for part, theirs in zip(parts(fit.design), r["smooths"], strict=True):
         rows = rows_at(part, effects, part.basis.value(frame))
@@ -69,9 +69,9 @@ def _edf(fit: Result, part, effects) -> tuple[float, float]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_edf_and_p_are_mgcvs(name: str, fits: dict[str, Result]) -> None:
-    """mgcv rounds the residual df and computes p to 2e-5 (Davies' method); ours is exact, so df is rounded here."""
+    """mgcv rounds the residual df and computes p to 2e-5 (Davies): df is rounded here, ours is exact."""
     fit, r = fits[name], MGCV[name]
-    effects = joint(fit.fitted, 0)
+    effects = Henderson(fit.fitted).joint(0)
     for part, theirs in zip(parts(fit.design), r["smooths"], strict=True):
         edf, p = _edf(fit, part, effects)
         np.testing.assert_allclose(edf, theirs["edf"], rtol=1e-6)
@@ -158,7 +158,7 @@ def test_the_joint_effects_are_those_of_the_fit_also_with_weights_and_correlated
 
 
 def _same_as_fit(subject: Fitted) -> None:
-    effects, fit = joint(subject, 0), subject.fit
+    effects, fit = Henderson(subject).joint(0), subject.fit
     p = len(fit.coef_names)
     np.testing.assert_allclose(effects.effects[:p], fit.solution[0], atol=1e-8)
     np.testing.assert_allclose(effects.cov[:p, :p], fit.beta_cov[0], rtol=1e-7, atol=1e-12)

@@ -1,0 +1,80 @@
+"""Drift within a batch, simulated: found where it is, not where it is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mixflow.errors import MixflowError
+from mixflow.harmonise.drift import COLUMNS, curve, drift, fit_drift
+
+
+@pytest.fixture(scope="module")
+def study() -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
+    """120 features, 3 batches of 40 injections, every fifth a QC; the first 40 features drift."""
+    rng = np.random.default_rng(11)
+    frame = pd.DataFrame({"run": np.arange(1, 121), "plate": np.repeat(["a", "b", "c"], 40)})
+    place = np.tile(np.arange(40.0), 3)
+    is_qc = place % 5 == 0
+    y = rng.normal(size=(120, 120)) + rng.normal(size=(120, 3))[:, np.repeat([0, 1, 2], 40)]
+    bend = np.repeat([1.0, -1.0, 0.5], 40) * np.exp(-place / 10)
+    y[:40] += 6 * bend
+    y[:, ~is_qc] += rng.normal(size=(120, 96))  # people differ, the pooled sample does not
+    return y, frame, is_qc
+
+
+def test_drift_is_found_in_qc_samples_and_nowhere_else(study) -> None:
+    y, frame, is_qc = study
+    table = drift(y, frame, "run", "plate", is_qc=is_qc)
+    assert list(table.columns) == list(COLUMNS)
+    assert (table["used"] == "QC samples").all()
+    assert (table["n_obs"] == 24).all()
+    drifting, still = table.iloc[:40], table.iloc[40:]
+    assert (drifting["p_value"] < 0.01).mean() > 0.9
+    assert drifting["share"].median() > 0.5
+    assert still["share"].median() < 0.1
+    assert (still["p_value"] < 0.05).mean() < 0.13  # 5 %, three standard errors of 80 features and a little
+
+
+def test_all_samples_where_there_are_too_few_qc(study) -> None:
+    y, frame, is_qc = study
+    few = is_qc & ~((frame["plate"] == "c").to_numpy() & (frame["run"].to_numpy() > 95))
+    table = drift(y, frame, "run", "plate", is_qc=few)
+    assert (table["used"] == "all samples").all()
+    assert (table.iloc[:40]["p_value"] < 0.01).mean() > 0.9
+    assert (table.iloc[40:]["p_value"] < 0.05).mean() < 0.13
+
+
+def test_curve_is_the_drift_simulated(study) -> None:
+    y, frame, _ = study
+    fitted, used = fit_drift(y[:1], frame, "run", "plate")
+    assert used == "all samples"
+    found = curve(fitted, 0, points=40)
+    truth = np.repeat([6.0, -6.0, 3.0], 40) * np.tile(np.exp(-np.arange(40) / 10), 3)
+    for label in ("a", "b", "c"):
+        own = (found["batch"] == label).to_numpy()
+        want = truth[own] - truth[own].mean()
+        inside = np.abs(found["estimate"][own] - want) < 3 * found["std_error"][own]
+        assert inside.mean() > 0.9
+
+
+def test_one_batch_missing_values_and_gaps_in_the_sheet(study) -> None:
+    y, frame, _ = study
+    gaps = y[:3].copy()
+    gaps[1, ::2] = np.nan
+    gaps[2] = np.nan
+    sheet = frame.assign(run=frame["run"].astype(float).where(frame["run"] != 7))
+    table = drift(gaps, sheet, "run", None)
+    assert list(table["n_obs"]) == [119, 60, 0]  # injection 7 is among those missing already
+    assert np.isnan(table["p_value"].iloc[2])
+
+
+def test_refused(study) -> None:
+    y, frame, _ = study
+    with pytest.raises(MixflowError, match="no column of this name"):
+        drift(y, frame, "injection", "plate")
+    with pytest.raises(MixflowError, match="is a number"):
+        drift(y, frame, "plate", None)
+    with pytest.raises(MixflowError, match="No batch has enough"):
+        drift(y, frame.assign(plate=frame["run"] // 3), "run", "plate")
