@@ -78,9 +78,7 @@ def prepare(
     features: Sequence[str] | None = None,
     samples: Sequence[str] | None = None,
 ) -> Prepared:
-    """Total-sum scaling, transform, median normalisation, scaling by reference channels, filters.
-
-    In this order, each only when asked.
+    """Total-sum scaling, transform, median, reference channels, filters: in this order, each only when asked.
 
     ``values`` (feature, sample) as read, NaN missing; ``config`` the key ``preprocess`` (transform,
     normalise, zero, filters); ``is_sample`` (sample,) role is `sample`: filters and reference levels count
@@ -95,22 +93,24 @@ def prepare(
     normalise, transform = config.get("normalise", "none"), config.get("transform", "none")
     notes: list[str] = []
     raw = _zeros_to_missing(values, scale, notes)
-    value, factor, now = raw, np.full(values.shape[1], 1.0), scale
+    value, factor, now = raw, np.ones(values.shape[1]), scale
     if normalise == "total_sum":
-        value, factor = total_sum(raw, labels)
-        now, unit = "proportion", None
-        notes.append("Each sample was divided by the sum of its values (total-sum scaling).")
+        (value, factor), now, unit = _total_sum(raw, labels, notes), "proportion", None
     pseudocount = (config.get("zero") or {}).get("pseudocount")
     _note_pseudocount(transform, now, value, pseudocount, notes)
     value, now, unit = apply(value, transform, now, pseudocount=pseudocount, unit=unit, labels=labels)
     if normalise == "median":
         value, factor = median(value, now, role, labels)
         notes.append(_median_note(now))
-    value, scaled = referenced(value, config, is_reference, sheet, samples)
-    notes += scaled
+    value = referenced(value, config, is_reference, sheet, samples, notes)
     filtered = apply_filters(raw, value, scale, config.get("filters") or {}, role, sheet)
     value = np.where(filtered.kept[:, None], value, np.nan)
     return Prepared(value, now, unit, factor, filtered.kept, filtered.dropped_by, filtered.counts, notes)
+
+
+def _total_sum(values: Values, labels: Labels, notes: list[str]) -> tuple[Values, Values]:
+    notes.append("Each sample was divided by the sum of its values (total-sum scaling).")
+    return total_sum(values, labels)
 
 
 def _zeros_to_missing(values: Values, scale: str, notes: list[str]) -> Values:

@@ -66,31 +66,27 @@ def prepare_proteins(
     """
     role = np.ones(values.shape[1], dtype=bool) if is_sample is None else np.asarray(is_sample, dtype=bool)
     steps = {**config, "filters": {"near_zero_variance": False}, "summarise": None}
-    ready = prepare(
-        values,
-        scale,
-        steps,
-        is_sample=role,
-        is_reference=is_reference,
-        sheet=sheet,
-        unit=unit,
-        features=features,
-        samples=samples,
-    )
+    roles = {"is_sample": role, "is_reference": is_reference}
+    ready = prepare(values, scale, steps, **roles, sheet=sheet, unit=unit, features=features, samples=samples)
     rollup.check(config, ready.scale)
     proteins = rollup.assign(annotation, ready.value, config, role)
     level = rollup.polished(ready.value, proteins)
     protein = _filtered(ready, level, proteins, config, role, sheet)
-    kept = proteins.of >= 0
-    kept[kept] = protein.kept[proteins.of[kept]]
-    reason = np.where(
-        (proteins.dropped_by == "") & ~kept, protein.dropped_by[proteins.of], proteins.dropped_by
-    )
-    precursor = replace(ready, kept=kept, dropped_by=reason.astype(object), dropped=_counts(reason[~kept]))
+    precursor = _precursors(ready, proteins, protein)
     method = (config.get("summarise") or {}).get("method", "median-polish")
     return PreparedProteins(
         protein, level, precursor, proteins, method == "none", tuple(features), tuple(samples), role
     )
+
+
+def _precursors(ready: Prepared, proteins: Proteins, protein: Prepared) -> Prepared:
+    """The precursors, each kept with its protein or dropped by what dropped it."""
+    kept = proteins.of >= 0
+    kept[kept] = protein.kept[proteins.of[kept]]
+    by_protein = (proteins.dropped_by == "") & ~kept
+    reason = proteins.dropped_by.copy()
+    reason[by_protein] = protein.dropped_by[proteins.of[by_protein]]
+    return replace(ready, kept=kept, dropped_by=reason, dropped=_counts(reason[~kept]))
 
 
 def _filtered(

@@ -45,20 +45,23 @@ def referenced(
     is_reference: Mask | None,
     sheet: pd.DataFrame | None,
     samples: Sequence[str] | None,
-) -> tuple[Values, list[str]]:
-    """``value`` scaled as `preprocess.reference` says; unchanged without the key.
+    notes: list[str],
+) -> Values:
+    """``value`` scaled as `preprocess.reference` says, which is added to ``notes``; unchanged without the key.
 
     ``is_reference`` (sample,): role is `reference`; ``sheet`` rows = samples, with the column `within`.
     """
     if not config.get("reference"):
-        return value, []
+        return value
     within = config["reference"]["within"]
     if sheet is None or within not in sheet.columns:
         known = "" if sheet is None else ", ".join(map(str, sheet.columns))
         message, remedy = "No such column in the sample sheet.", f"Known: {known}."
         raise MixflowError(Problem(message, column=f"{COLUMN}.within", value=within, remedy=remedy))
     roles = np.zeros(value.shape[1], dtype=bool) if is_reference is None else np.asarray(is_reference, bool)
-    return scale_by_reference(value, sheet[within].to_numpy(dtype=object), roles, samples)
+    scaled, said = scale_by_reference(value, sheet[within].to_numpy(dtype=object), roles, samples)
+    notes += said
+    return scaled
 
 
 def scale_by_reference(

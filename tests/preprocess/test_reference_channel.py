@@ -40,8 +40,9 @@ def test_a_run_without_references_is_refused() -> None:
     with pytest.raises(MixflowError) as caught:
         scale_by_reference(VALUE, RUNS, np.arange(8) < 3)
     assert "2 run(s) have no reference channel: r2, r3" in caught.value.problems[0].message
+    nobody = pd.Series([None, *RUNS[1:]], dtype=object).to_list()
     with pytest.raises(MixflowError) as caught:
-        scale_by_reference(VALUE, [None, *RUNS[1:]], REFERENCE, list("abcdefgh"))
+        scale_by_reference(VALUE, nobody, REFERENCE, list("abcdefgh"))
     assert "sample a" in caught.value.problems[0].message
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ COLUMNS = ("Annotated Sequence", "Modifications", "Charge", "Spectrum File", "Ma
 ALL = {"min_channels": 1}
 
 
-def table(*rows: dict[str, object], mangled: bool = False) -> str:
+def table(*rows: Mapping[str, object], mangled: bool = False) -> str:
     """Rows of PSMs; what a row does not say is that of a sound PSM of AAK in run a.raw."""
     sound = ["[K].AAK.[C]", "", 2, "a.raw", "P1", "P1", "False", 10, 50, 1, 2, 3]
     keys = ("sequence", "modifications", "charge", "file", "protein", "proteins", "contaminant",
