@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixflow.design import Design, RandomColumns
-from mixflow.design.frame import level_text
+from mixflow.design import Design
 from mixflow.inference import contrasts as words
-from mixflow.inference import intervals, lrt, r2
+from mixflow.inference import intervals, lrt, prediction, r2
 from mixflow.inference.contrasts import Contrast
 from mixflow.inference.df import SATTERTHWAITE
 from mixflow.inference.means import means
@@ -145,24 +144,24 @@ class Result:
         """Estimated marginal means of a factor; other factors weigh equally, numbers stand at their mean."""
         return Means(self, factor, dict(at or {}))
 
-    def predict(self, new_data: pd.DataFrame | None = None) -> pd.DataFrame:
+    def predict(
+        self,
+        new_data: pd.DataFrame | None = None,
+        std_error: bool = False,
+        groups: str = "known",
+        level: float = 0.95,
+    ) -> pd.DataFrame:
         """Predicted values (features in rows) with the conditional modes of known levels, 0 for new ones.
 
-        NaN where the feature's own rows cannot estimate the fixed part.
+        NaN where the feature's own rows cannot estimate the fixed part. ``groups``: ``new`` (every group drawn
+        anew) and ``none`` (the fixed part alone) leave the modes out. ``std_error``: a tidy table instead, with
+        standard errors and limits (see `mixflow.inference.prediction.table`).
         """
-        design, fit = self.design, self.model
-        frame = design.frame if new_data is None else new_data
-        x = design.X if new_data is None else design.matrix(frame)
-        offset = design.offset if new_data is None else design.offsets(frame)
-        total = fit.solution @ x.T + offset
-        for term in design.random:
-            if new_data is None:
-                total = total + _modes_of(term, fit, [term.levels[i] for i in term.index], term.Z)
-            else:
-                keys = [":".join(map(level_text, row)) for row in frame[list(term.factors)].to_numpy(object)]
-                total = total + _modes_of(term, fit, keys, term.encoding.rows(frame))
-        total = np.where(fit.can_estimate(x), total, np.nan)
-        return pd.DataFrame(total, index=pd.Index(fit.feature_ids, name="feature"), columns=list(frame.index))
+        if std_error:
+            return prediction.table(self.fitted, new_data, groups, level)
+        rows = prediction.rows_of(self.design, new_data)
+        values = prediction.point(self.model, rows, groups)
+        return pd.DataFrame(values, index=pd.Index(self.model.feature_ids, name="feature"), columns=rows.labels)
 
     def simulate(self, seed: int, replicates: int = 1, conditional: bool = False) -> pd.DataFrame:
         """New values from the fit: rows (feature, replicate), columns the samples, NaN where not observed.
@@ -282,14 +281,3 @@ def _by_feature(rows: list[pd.DataFrame], ids: np.ndarray) -> pd.DataFrame:
     n = len(ids)
     order = np.arange(len(rows) * n).reshape(len(rows), n).T.ravel()
     return pd.concat(rows, ignore_index=True).iloc[order].reset_index(drop=True)
-
-
-def _modes_of(term: RandomColumns, fit: Fit, keys: list[str], z: np.ndarray) -> np.ndarray:
-    """Contribution (N, m) of one random term to rows with levels ``keys`` (m) and columns ``z`` (m, k)."""
-    place = {effect: i for i, effect in enumerate(fit.effect_names[term.group])}
-    total = np.zeros((len(fit.feature_ids), len(keys)))
-    for k, name in enumerate(term.terms):
-        columns = np.array([place.get((key, name), -1) for key in keys])
-        modes = np.where(columns >= 0, fit.modes[term.group][:, columns], 0.0)
-        total += modes * z[:, k]
-    return total

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixflow.covariance import Known
 from mixflow.design import Design, build
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import parse
@@ -71,7 +72,10 @@ class Fitted:
 
 
 def same_rows(formula: str, design: Design) -> Design:
-    """The design of another formula on the rows of ``design``; it may name columns of that design only."""
+    """The design of another formula on the rows of ``design``; it may name columns of that design only.
+
+    Residual structure and known relationships of levels stay as they are.
+    """
     terms = parse(formula)
     keys = design.keys[[name for name in design.keys if name not in design.frame]]
     frame = pd.concat([design.frame, keys], axis=1)
@@ -80,4 +84,12 @@ def same_rows(formula: str, design: Design) -> Design:
         known = f"Columns of the model: {', '.join(map(str, frame))}."
         message = "The simpler formula names columns that the model does not have"
         raise MixflowError(Problem(message, column="formula", value=", ".join(unknown), remedy=known))
-    return build(terms, frame)
+    relationship = {t.group: t for t in design.random if isinstance(t.within, Known)}
+    found = build(terms, frame)
+    random = tuple(
+        replace(t, covariance=relationship[t.group].covariance, within=relationship[t.group].within)
+        if t.group in relationship
+        else t
+        for t in found.random
+    )
+    return replace(found, random=random, residual=design.residual)

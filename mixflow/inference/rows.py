@@ -12,6 +12,7 @@ from mixflow.covariance import Correlation
 from mixflow.design import Design
 from mixflow.design.layout import GroupBlock, Layout
 from mixflow.design.observed import times
+from mixflow.inference.refit import Fitted
 from mixflow.model import Fit
 from mixflow.optimise.prepare import as_one_level
 
@@ -77,3 +78,24 @@ def _matrices(correlation: Correlation, theta: np.ndarray, where: np.ndarray) ->
 @lru_cache(maxsize=16)
 def _mapped(correlation: Correlation):
     return jax.jit(jax.vmap(correlation.matrix, in_axes=(0, None)))
+
+
+def residual_matrix(one: Fitted, layout: Layout, rows: np.ndarray) -> np.ndarray:
+    """Covariance of one feature's residuals at ``rows`` over sigma^2, with its prior weights. (r, r)."""
+    fit, design, weights = one.fit, one.design, one.recipe.weights
+    sd = residual_sd(fit, design, layout)[0, rows]
+    if weights is not None:
+        sd = sd / np.sqrt(np.broadcast_to(weights, (1, len(design.X)))[0, rows])
+    out = np.eye(len(rows))
+    if (
+        layout.residual is not None
+        and layout.residual.correlation is not None
+        and design.residual is not None
+    ):
+        own = slice(layout.n_random, layout.n_random + layout.residual.n_correlation)
+        unit = design.residual.unit[rows]
+        for number in np.unique(unit):
+            at = np.flatnonzero(unit == number)
+            where = design.residual.where[rows[at]]
+            out[np.ix_(at, at)] = _matrices(layout.residual.correlation, fit.theta[:, own], where)[0]
+    return sd[:, None] * out * sd[None, :]
