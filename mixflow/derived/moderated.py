@@ -44,7 +44,11 @@ VARIANCES = ("s2", "rdf", "s2_prior", "df_prior", "s2_post")
 
 
 def run(
-    subject: Subject, trend: bool = False, robust: bool = False, rule: str = "information"
+    subject: Subject,
+    trend: bool = False,
+    robust: bool = False,
+    likelihood: bool = False,
+    rule: str = "information",
 ) -> pd.DataFrame:
     """Every contrast of every feature, moderated and alone."""
     asked = subject.contrasts or tuple(build_coefficients(subject.design))
@@ -61,6 +65,7 @@ def run(
         design=subject.design,
         covariate=mean_abundance(values, subject.feature_of_row, len(fit.status)) if trend else None,
         robust=robust,
+        likelihood=likelihood,
         rule=rule,
         rdf=rdf,
         level=1 - subject.alpha,
@@ -129,6 +134,11 @@ register(
                 "type": "boolean",
                 "default": False,
                 "description": "features with outlying variances are drawn less",
+            },
+            "likelihood": {
+                "type": "boolean",
+                "default": False,
+                "description": "fit the prior by maximum likelihood: better where degrees of freedom differ much",
             },
             "rule": {
                 "enum": ["information", "dream"],

@@ -34,6 +34,7 @@ from mixflow.inference.multiplicity import benjamini_hochberg
 from mixflow.inference.robust_prior import fit_prior_robust
 from mixflow.inference.tails import log10_p, p_value
 from mixflow.inference.tests import test
+from mixflow.inference.theta_prior import fit_prior_likelihood
 from mixflow.inference.variance_prior import fit_prior
 from mixflow.model import Fit
 
@@ -50,15 +51,27 @@ class Squeezed(NamedTuple):
 
 
 def squeeze(
-    variance: np.ndarray, df: np.ndarray, covariate: np.ndarray | None = None, robust: bool = False
+    variance: np.ndarray,
+    df: np.ndarray,
+    covariate: np.ndarray | None = None,
+    robust: bool = False,
+    likelihood: bool = False,
 ) -> Squeezed:
     """limma's ``squeezeVar``: variances (N,) with ``df`` (N,) drawn towards the prior that they fit together.
 
-    ``covariate`` (N,): trend of the prior variance; ``robust``: outliers are drawn less. A feature with NaN
-    stays NaN; one without df is its prior. With fewer than two features nothing is known: no prior, df 0.
+    ``covariate`` (N,): trend of the prior variance; ``robust``: outliers are drawn less; ``likelihood``: the
+    prior is fitted by maximum likelihood instead of moments, which is better where df are very unequal. A
+    feature with NaN stays NaN; one without df is its prior. With fewer than two features nothing is known: no
+    prior, df 0. Raises MixflowError for robust and likelihood together.
     """
+    if robust and likelihood:
+        remedy = "Choose robust or likelihood."
+        raise MixflowError(
+            Problem("The robust prior is fitted by moments", column="likelihood", remedy=remedy)
+        )
     variance = np.where(df == 0, 0.0, variance)
-    prior = (fit_prior_robust if robust else fit_prior)(variance, df, covariate)
+    fitted = fit_prior_robust if robust else fit_prior_likelihood if likelihood else fit_prior
+    prior = fitted(variance, df, covariate)
     known = np.isfinite(variance) & np.isfinite(df)
     if np.isnan(prior.df).all():
         return Squeezed(np.where(known, 0.0, np.nan), prior.variance, variance)
@@ -88,6 +101,7 @@ def moderated(
     design: Design | None = None,
     covariate: np.ndarray | None = None,
     robust: bool = False,
+    likelihood: bool = False,
     rule: str = "information",
     rdf: np.ndarray | None = None,
     level: float = 0.95,
@@ -107,7 +121,7 @@ def moderated(
     if len(rdf) and not (np.isfinite(rdf).any() or np.isnan(fit.sigma).all()):
         remedy = "Leave out the moderation: a residual variance that is known has nothing to borrow."
         raise MixflowError(Problem("No feature has an estimated residual variance", remedy=remedy))
-    found = squeeze(fit.sigma**2, rdf, covariate, robust)
+    found = squeeze(fit.sigma**2, rdf, covariate, robust, likelihood)
     pooled = float(np.nansum(rdf))
     out = {"s2": fit.sigma**2, "rdf": rdf, **found._asdict()}
     for kind, finish, name in (("t", _t, "df"), ("F", _f, "f_df2")):

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
+from mixflow.inference.variance_prior import Prior, fit_prior, usable
+
 EM_STEPS, ROUNDS, SETTLED = 60, 40, 1e-5
 """EM steps between two looks at (d0, s0^2); most rounds; rise of the log-likelihood a feature to stop at."""
 
@@ -57,6 +59,24 @@ def fit_theta_prior(axes: list[np.ndarray], evidence: Evidence, start: tuple[flo
         last = reached
     d0, s0 = np.exp(hyper)
     return ThetaPrior(values, product(margins, place), np.inf if d0 > 0.99 * DF_RANGE[1] else d0, s0)
+
+
+def fit_prior_likelihood(variance: np.ndarray, df: np.ndarray, covariate: np.ndarray | None = None) -> Prior:
+    """As `variance_prior.fit_prior`, by maximum likelihood: each feature counts by its degrees of freedom.
+
+    The moments of log s^2 are as noisy as the feature with the fewest df; the likelihood is not. The trend
+    is that of the moments.
+    """
+    start = fit_prior(variance, df, covariate)
+    used = usable(variance, df) & np.isfinite(start.variance)
+    if used.sum() < 2:
+        return start
+    level = np.exp(np.log(start.variance[used]).mean())
+    shape = start.variance / level
+    sums = np.maximum(variance[used], 0) * df[used] / shape[used]
+    evidence = Evidence(np.zeros((len(sums), 1)), sums[:, None], df[used])
+    found = fit_theta_prior([], evidence, (float(start.df[0]), level))
+    return Prior(np.full(len(variance), found.df), found.variance * shape)
 
 
 def grid(axes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

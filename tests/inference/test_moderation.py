@@ -232,6 +232,23 @@ def test_one_feature_has_nothing_to_borrow():
     assert np.isnan(found.s2_post[1])
 
 
+def test_likelihood_finds_the_prior_where_degrees_of_freedom_are_very_unequal():
+    """Moments are as noisy as the features with a third of a degree of freedom: they find no prior at all."""
+    rng = np.random.default_rng(1)
+    df = rng.choice([0.3, 1.0, 30.0], 1000)
+    variance = 6 / rng.chisquare(6, 1000) * rng.chisquare(df) / df
+    moments, found = squeeze(variance, df), squeeze(variance, df, likelihood=True)
+    assert found.df_prior[0] == pytest.approx(6, rel=0.15)
+    assert found.s2_prior[0] == pytest.approx(1, rel=0.1)
+    assert np.isinf(moments.df_prior[0])
+    covariate = rng.uniform(size=1000)
+    risen = squeeze(np.exp(3 * covariate) * variance, df, covariate, likelihood=True)
+    assert np.polyfit(covariate, np.log(risen.s2_prior), 1)[0] == pytest.approx(3, abs=1)
+    assert risen.df_prior[0] == pytest.approx(6, rel=0.4)
+    with pytest.raises(MixflowError, match="moments"):
+        squeeze(variance, df, robust=True, likelihood=True)
+
+
 def test_inverse_trigamma_at_its_ends():
     from scipy.special import polygamma
 
