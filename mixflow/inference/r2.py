@@ -64,5 +64,5 @@ def random_variance(fitted: Fitted, layout: Layout, seen: np.ndarray) -> np.ndar
             z = columns[:, first : first + effect.size]
             first += effect.size
             moments = times(seen, (z[:, :, None] * z[:, None, :]).reshape(len(z), -1))
-            total += (effect.matrix(theta[:, part]).reshape(len(total), -1) * moments).sum(axis=1)
+            total += (effect.matrix(theta[:, part]).reshape(len(total), effect.size**2) * moments).sum(axis=1)
     return total * fit.sigma**2

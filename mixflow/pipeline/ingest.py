@@ -60,7 +60,7 @@ def run(study: Study, out: Path) -> str:
 def inputs(study: Study) -> list[Path]:
     """The files of a study: measurements, annotation, sheet."""
     optional = [study.data.features, study.samples.file]
-    return [*study.data.files, *(path for path in optional if path is not None)]
+    return [*study.data.files, *study.data.beside, *(path for path in optional if path is not None)]
 
 
 def read(study: Study) -> Ingested:

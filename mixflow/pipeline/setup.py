@@ -47,8 +47,9 @@ class Workflow:
 
     def inputs(self) -> list[str]:
         """The files of the study that the user gives."""
-        optional = [self.study.data.features, self.study.samples.file]
-        return [str(path) for path in (*self.study.data.files, *optional) if path is not None]
+        data = self.study.data
+        optional = [data.features, self.study.samples.file]
+        return [str(path) for path in (*data.files, *data.beside, *optional) if path is not None]
 
     def checked(self) -> list[str]:
         """The files that the check reads: also those of known relationships."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mixflow.store.readers import RawTable
 
 CONFIG, SHEET, COLUMN = "config.yaml", "samples.tsv", "condition"
+PRECURSORS = frozenset({"msstats", "pd-psms"})
+"""Formats of which proteins are asked, not the precursors that they list."""
 
 
 @dataclass(frozen=True)
@@ -180,10 +182,17 @@ def _values(
             "unit": found.unit,
             "role": found.role,
         },
-        "preprocess": {"transform": transform, "normalise": normalise},
+        "preprocess": {"transform": transform, "normalise": normalise, **_summarised(data)},
         "batch": {"factors": found.batch},
         "models": {"main": {"formula": found.formula, "contrasts": found.contrasts}},
     }
+
+
+def _summarised(data: RawTable) -> dict[str, Any]:
+    """Formats that list precursors with their proteins are summarised to proteins."""
+    if data.format not in PRECURSORS or not {"protein", "proteins"} & set(data.features.columns):
+        return {}
+    return {"summarise": {"to": "protein", "method": "median-polish", "shared": "drop"}}
 
 
 def _relative(path: Path, folder: Path) -> str:
@@ -202,6 +211,7 @@ def _guessed(values: dict[str, Any], data: RawTable) -> set[str]:
         "samples.role",
         "preprocess.transform",
         "preprocess.normalise",
+        *(["preprocess.summarise"] if "summarise" in values["preprocess"] else []),
         "models.main.formula",
         "models.main.contrasts",
         "batch.factors",

@@ -27,6 +27,12 @@ class Data:
     contaminant_patterns: tuple[str, ...]
     unmatched: str
 
+    @property
+    def beside(self) -> tuple[Path, ...]:
+        """Files that options of the reader name (the channels of TMT); they lie beside the data."""
+        name = self.options.get("channels")
+        return (self.files[0].parent / name,) if isinstance(name, str) else ()
+
 
 @dataclass(frozen=True)
 class Column:

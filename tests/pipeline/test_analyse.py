@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from mixflow.derived import ANALYSES
 from mixflow.errors import MixflowError
 from mixflow.pipeline import analyse, local, setup
 from mixflow.pipeline.paths import Paths
@@ -215,3 +216,11 @@ def test_tables_keep_numbers_text_gaps_and_long_columns() -> None:
     np.testing.assert_array_equal(again["n"], [1, np.nan])
     np.testing.assert_array_equal(again["p"], [0.1, np.nan])
     assert zarr_io.chunks(("row",), (10_000_000,), 8)[0] < 10_000_000
+
+
+def test_every_analysis_without_needed_options_takes_a_model_without_features(tmp_path: Path, caplog) -> None:
+    names = [name for name, each in ANALYSES.items() if not each.required]
+    tiny.write(tmp_path, models={"mixed": {**tiny.CONFIG["models"]["mixed"], "analyses": names}})
+    problems = validate(tmp_path / "config.yaml")
+    assert [p for p in problems if "analyses" not in str(p.column)] == []
+    assert "could not be tried" not in caplog.text

@@ -177,3 +177,15 @@ def test_report_features_are_proteins(tmp_path: Path) -> None:
     assert validate(path, data=True) == []
     (problem,) = validate(proteins.write(tmp_path, report={"features": ["PEP0K0_2"]}), data=True)
     assert problem.column == "report.features"
+
+
+def test_init_summarises_precursors_to_proteins(tmp_path: Path) -> None:
+    from mixflow.study.init import init
+
+    path = proteins.write(tmp_path)
+    path.unlink()
+    (written,) = init(tmp_path / "long.tsv", tmp_path / "runs.tsv", tmp_path)
+    assert (
+        "summarise: {to: protein, method: median-polish, shared: drop}  # please check" in written.read_text()
+    )
+    assert validate(written, data=True) == []
