@@ -14,7 +14,7 @@ import xarray as xr
 
 from mixflow.design import Design
 from mixflow.inference import contrasts as words
-from mixflow.inference import intervals, lrt, prediction, r2
+from mixflow.inference import intervals, lrt, prediction, r2, smooths
 from mixflow.inference.contrasts import Contrast
 from mixflow.inference.df import SATTERTHWAITE
 from mixflow.inference.means import means
@@ -94,15 +94,25 @@ class Result:
 
     @cached_property
     def random_effects(self) -> pd.DataFrame:
-        """Conditional modes with their conditional standard deviations."""
+        """Conditional modes with their conditional standard deviations; smooths are in `smooths`."""
         fit, rows = self.model, []
-        for group, names in fit.effect_names.items():
+        curves = {basis.name for basis in self.design.smooths}
+        for group, names in ((g, n) for g, n in fit.effect_names.items() if g not in curves):
             for i, (level, term) in enumerate(names):
                 row = {"feature": fit.feature_ids, "group": group, "level": level, "term": term}
                 numbers = {"estimate": fit.modes[group][:, i], "std_error": fit.mode_sds[group][:, i]}
                 rows.append(pd.DataFrame(row | numbers))
         columns = ["feature", "group", "level", "term", "estimate", "std_error"]
         return _by_feature(rows, fit.feature_ids) if rows else pd.DataFrame(columns=columns)
+
+    def smooths(self, points: int = 50) -> pd.DataFrame:
+        """Each smooth on a grid, with 95 % pointwise limits (`mixflow.inference.smooths.CURVE_COLUMNS`)."""
+        return smooths.curves(self.fitted, points)
+
+    @cached_property
+    def smooth_edf(self) -> pd.DataFrame:
+        """Effective df, variance and tests of each smooth (`mixflow.inference.smooths.EDF_COLUMNS`)."""
+        return smooths.smooth_edf(self.fitted)
 
     @property
     def loglik(self) -> pd.Series:

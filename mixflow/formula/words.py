@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mixflow.formula.fixed import term_texts
-from mixflow.formula.terms import RandomTerm, Terms
+from mixflow.formula.terms import RandomTerm, Smooth, Terms
 
 
 def words(terms: Terms, labels: Mapping[str, str] | None = None) -> str:
@@ -16,6 +16,7 @@ def words(terms: Terms, labels: Mapping[str, str] | None = None) -> str:
     """
     names = dict(labels or {})
     parts = [_fixed(terms, names), *(_random(term, terms.random, names) for term in terms.random)]
+    parts += [_smooth(term, names) for term in terms.smooths]
     parts += [f"{_name(offset, names)} as an offset" for offset in terms.offset]
     return "; ".join(parts)
 
@@ -55,6 +56,11 @@ def _random(term: RandomTerm, others: Sequence[RandomTerm], names: Mapping[str, 
     if len(effects) > 1:
         correlation = " (correlated)" if term.covariance == "us" else " (uncorrelated)"
     return f"{_and(effects)} for each {_group(term, others, names)}{correlation}"
+
+
+def _smooth(term: Smooth, names: Mapping[str, str]) -> str:
+    by = "" if term.by is None else f" by {_name(term.by, names)}"
+    return f"a smooth curve of {_name(term.variable, names)}{by}"
 
 
 def _group(term: RandomTerm, others: Sequence[RandomTerm], names: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ import pandas as pd
 from mixflow.design.design import Design
 from mixflow.design.grid import Variable, grid, level_number
 from mixflow.errors import MixflowError, Problem
+from mixflow.formula.allowed import variables as expression_columns
 
 LARGEST_GRID = 5000
 """Rows of the reference grid above which means are taken term by term."""
@@ -59,8 +60,20 @@ def means(design: Design, factors: str | Sequence[str], at: Mapping[str, Any] | 
 def _cells(design: Design, known: Sequence[Variable], at: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     for name in at:
         design.variable(name)
+        _refuse_smoothed(design, name)
     chosen = [[v.levels[level_number(v, at[v.name])]] if v.name in at else list(v.levels) for v in known]
     return tuple(itertools.product(*chosen))
+
+
+def _refuse_smoothed(design: Design, name: str) -> None:
+    """A smoothed variable has no one difference, and the fixed part holds its straight line only."""
+    for basis in design.smooths:
+        if name in expression_columns(basis.term.variable):
+            message = f"{basis.term.text} smooths this variable, so it cannot be fixed or compared at values"
+            remedy = (
+                "Means are averages over the samples' values of it; its curve is in the analysis smooths."
+            )
+            raise MixflowError(Problem(message, column=name, remedy=remedy))
 
 
 def _blocks(design: Design) -> list[tuple[frozenset[str], np.ndarray]]:

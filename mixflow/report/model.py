@@ -92,10 +92,11 @@ class ModelView:
 
     @cached_property
     def groups(self) -> list[str]:
-        """Grouping factors, as the variance components name them."""
+        """Grouping factors, as the variance components name them; a smooth is none."""
         if "component_group" not in self.fit.coords:
             return []
-        names = [str(g) for g in self.fit["component_group"].values]
+        pairs = zip(*(self.fit[f"component_{part}"].values for part in ("group", "term")), strict=True)
+        names = [str(group) for group, term in pairs if str(term) != "smooth"]
         return [g for g in dict.fromkeys(names) if g and g != "Residual"]
 
     @cached_property

@@ -130,6 +130,21 @@ def test_means_of_a_factor_beside_a_smooth() -> None:
     means = fit.means("Diet").table
     diet = fit.coefficients.set_index("term").loc["Diet[2]", "estimate"]
     np.testing.assert_allclose(means["estimate"].iloc[1] - means["estimate"].iloc[0], diet)
+    for spec in ({"Time": {"Time": 5}}, {"diet": {"Diet": ["1", "2"], "at": {"Time": 3}}}):
+        with pytest.raises(MixflowError, match="smooths this variable"):
+            fit.contrast(spec)
+    assert set(fit.random_effects["group"]) == {"Chick"}
+
+
+def test_a_stored_fit_with_smooths_comes_back(tmp_path: Path, fits: dict[str, Result]) -> None:
+    from mixflow.store import fits as stored
+    from mixflow.store import zarr_io
+
+    fit = fits["chickweight_by_diet"]
+    back = stored.from_dataset(zarr_io.group(zarr_io.open(fit.save(tmp_path / "fit.zarr")), "fits/model"))
+    assert back.effect_names == fit.model.effect_names
+    assert back.components == fit.model.components
+    np.testing.assert_array_equal(back.modes["s(Time):Diet"], fit.model.modes["s(Time):Diet"])
 
 
 @pytest.mark.parametrize(

@@ -234,3 +234,48 @@ def test_importing_the_formula_imports_neither_formulaic_nor_pandas() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("~ s(x)", [("x", None, None, "s(x)")]),
+        ("~ g + s(log(x), k = 5, by = g)", [("log(x)", 5, "g", "s(log(x)):g")]),
+        (
+            "~ s(`my x`, by=`a b`) + s(x, k=4)",
+            [("`my x`", None, "a b", "s(my x):a b"), ("x", 4, None, "s(x)")],
+        ),
+    ],
+)
+def test_smooths(text: str, expected: list) -> None:
+    terms = parse(text)
+    assert [(s.variable, s.k, s.by, s.name) for s in terms.smooths] == expected
+    assert "s(" not in terms.fixed
+    assert terms.variables >= {name for s in terms.smooths for name in ([s.by] if s.by else [])}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("~ s()", 3, "needs a column"),
+        ("~ s(2)", 3, "needs a column"),
+        ("~ s(x, y)", 8, "takes one column"),
+        ("~ s(x, bs = 'cr')", 8, "does not know the argument 'bs'"),
+        ("~ s(x, k = 2)", 12, "number of columns"),
+        ("~ s(x, k = n)", 12, "number of columns"),
+        ("~ s(x, by = g:h)", 13, "by is one column"),
+        ("~ s(x, k = 4, k = 5)", 15, "given twice"),
+        ("~ s(scale(x))", 5, "cannot stand inside"),
+        ("~ s(eval('1'))", 5, "is not a function"),
+        ("~ a * s(x)", 7, "can only be added"),
+        ("~ a - s(x)", 7, "cannot be subtracted"),
+        ("~ s(x) + s(x, k = 4)", 10, "stands twice"),
+        ("~ s(x, )", 3, "Nothing stands between"),
+    ],
+)
+def test_smooths_refused_at_their_place(text: str, place: int, words: str) -> None:
+    with pytest.raises(MixflowError) as caught:
+        parse(text)
+    (problem,) = caught.value.problems
+    assert words in problem.message
+    assert problem.column == str(place)

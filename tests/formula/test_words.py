@@ -31,6 +31,10 @@ from mixflow.formula import parse, words
             "a as fixed effect; a random intercept and a random slope of t for each g (uncorrelated); "
             "log(reads) as an offset",
         ),
+        (
+            "~ sex + s(age) + s(day, by = sex)",
+            "sex as fixed effect; a smooth curve of age; a smooth curve of day by sex",
+        ),
         ("~ `egfr:mut` + (0 + t | g)", "egfr:mut as fixed effect; a random slope of t for each g"),
     ],
 )
