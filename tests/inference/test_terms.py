@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 
 import mixflow
+from mixflow.derived import ANALYSES, Subject
 from mixflow.design import build
 from mixflow.errors import MixflowError
 from mixflow.formula import parse
 from mixflow.inference.terms import COLUMNS, hypotheses, term_tests
 from mixflow.optimise.fitting import fit_features
+from mixflow.optimise.ragged import fit_ragged
 from tests.reference.cases import CASES, HERE, Fitted, fitted
 
 TABLES = {
@@ -125,3 +127,24 @@ def test_types_one_and_two_are_of_each_features_own_rows() -> None:
             own = whole[whole["feature"] == name]
             for column in ("df_num", "df", "statistic", "p_value"):
                 np.testing.assert_allclose(own[column], one[column], rtol=1e-6)
+
+
+def test_analysis_terms() -> None:
+    """The table of the analysis is that of the fit; features with rows of their own have theirs."""
+    frame, y = _factorial()
+    y[1, ::5] = np.nan
+    design = build(parse("~ a * b + (1 | g)"), frame)
+    fit = fit_features(design, y, list("wxyz"))
+    run = ANALYSES["terms"].run
+    expected = term_tests(fit, design, 2, "residual", np.isfinite(y))
+    pd.testing.assert_frame_equal(run(Subject(fit, design, y), type=2, df="residual"), expected)
+    assert set(ANALYSES["terms"].columns) == set(expected)
+
+    long = pd.concat([frame] * 2, ignore_index=True)
+    feature = np.repeat([0, 1], len(frame))
+    own = build(parse("~ a * b + (1 | g)"), long)
+    ragged = fit_ragged(own, y[:2].ravel(), feature, ["w", "x"])
+    subject = Subject(ragged, own, y[:2].ravel(), feature_of_row=feature)
+    both = run(subject, type=2, df="residual")
+    for column in ("df_num", "df", "statistic"):
+        np.testing.assert_allclose(both[column], expected[column][: len(both)], rtol=1e-6)
