@@ -62,9 +62,8 @@ def moderate_components(
     share = lambda: chunks(design, values, fit.fitted, reml=True, weights=weights)  # noqa: E731
     shape = _trend(fit, covariate)
     axes, evidence = _evidence(fit, share, shape)
-    s2 = fit.sigma[fit.fitted] ** 2 / shape[fit.fitted]
-    first = fit_prior(s2, residual_df(fit)[fit.fitted])
-    prior = fit_theta_prior(axes, evidence, (float(first.df[0]), float(first.variance[0])))
+    start = fit_prior(fit.sigma**2 / shape, residual_df(fit))
+    prior = fit_theta_prior(axes, evidence, (float(start.df[0]), float(start.variance[0])))
     chance = posterior(evidence, prior)
     out = _empty(fit, len(single))
     rows = np.concatenate([c.L for c in single]) if single else np.zeros((0, len(fit.coef_names)))
@@ -74,10 +73,9 @@ def moderate_components(
         own = Evidence(*(a[part] for a in evidence))
         _finish(out, chunk, design, rows, prior, chance[part], own, shape[chunk.rows], level)
         done = part.stop
+        out["prior"] = prior._replace(values=prior.values / chunk.prepared.theta_scale)
     _judge(out, fit, single)
-    scale = next(iter(share())).prepared.theta_scale
     out["s2_prior"] = np.where(fit.fitted, prior.variance * shape, np.nan)
-    out["prior"] = prior._replace(values=prior.values / scale)
     return out
 
 

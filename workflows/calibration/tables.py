@@ -92,15 +92,18 @@ def conditional(found: dict[str, np.ndarray], icc: np.ndarray, level: float) -> 
 
 
 def variances(found: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Root mean square errors of variances, relative to the mean true residual variance of the scenario."""
+    """Errors of estimated variances over the mean true residual variance: of each feature alone, moderated."""
     unit = truth["residual_variance"].mean()
-    error = lambda v, name: float(np.sqrt(np.nanmean((v - truth[name]) ** 2)) / unit)  # noqa: E731
     rows = []
     for k, name in enumerate(("group_variance", "residual_variance")):
-        row = {"variance": name, "alone": error(found["plain"][:, k], name)}
-        row["moderated"] = error(found["moderated"][:, k], name)
-        row["limma"] = error(found["residual_limma"], name) if k else np.nan
-        rows.append(row | {"estimates_at_zero": float((found["plain"][:, k] == 0).mean())})
+        columns = {"alone": found["plain"][:, k], "moderated": found["moderated"][:, k]}
+        columns["limma"] = found["residual_limma"] if k else np.full(len(found["plain"]), np.nan)
+        row: dict[str, Any] = {"variance": name}
+        for method, estimate in columns.items():
+            error = (estimate - truth[name])[np.isfinite(estimate)] / unit
+            row[f"rmse_{method}"] = float(np.sqrt((error**2).mean())) if len(error) else np.nan
+            row[f"mean_error_{method}"] = float(np.abs(error).mean()) if len(error) else np.nan
+        rows.append(row | {"estimates_at_zero": float((columns["alone"] == 0).mean())})
     return pd.DataFrame(rows)
 
 
@@ -108,7 +111,7 @@ def figure(table: pd.DataFrame, path: Path) -> None:
     """Rejections by method and scenario, a panel for each contrast, with the nominal level."""
     drawn = Figure(figsize=(183 / 25.4, 80 / 25.4), layout="constrained")
     scenarios = list(dict.fromkeys(table["scenario"]))
-    for axes, contrast in zip(drawn.subplots(1, 2, sharey=True), CONTRASTS, strict=True):
+    for axes, contrast in zip(drawn.subplots(1, 2, sharex=True, sharey=True), CONTRASTS, strict=True):
         part = table[table["contrast"] == contrast].pivot(
             index="method", columns="scenario", values="rejected"
         )

@@ -1,0 +1,112 @@
+"""A small version of the calibration study: its rates, and features beside lmerTest and pbkrtest."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+HERE = ROOT / "workflows" / "calibration"
+SCENARIOS = ("icc_0.05", "icc_0.5")
+FEATURES = 300
+
+
+@pytest.fixture(scope="module")
+def study() -> Iterator[SimpleNamespace]:
+    """The workflow's own modules, imported as its scripts import each other, and its config."""
+    sys.path.insert(0, str(HERE))
+    names = ("simulate", "measure", "tables")
+    before = {name: sys.modules.pop(name, None) for name in names}
+    try:
+        modules: dict[str, ModuleType] = {name: importlib.import_module(name) for name in names}
+        config = yaml.safe_load((HERE / "config.yaml").read_text())
+        yield SimpleNamespace(config=config, **modules)
+    finally:
+        sys.path.remove(str(HERE))
+        for name, module in before.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module
+
+
+@pytest.fixture(scope="module")
+def found(study) -> dict[str, tuple[dict, dict, dict]]:
+    """Tests, variance ratios and truth of the first features of two scenarios."""
+    frame = study.simulate.sheet(study.config)
+    out = {}
+    for scenario in SCENARIOS:
+        data = {name: a[:FEATURES] for name, a in study.simulate.simulate(study.config, scenario).items()}
+        out[scenario] = (*study.measure.run(study.config, frame, data["values"]), data)
+    return out
+
+
+@pytest.fixture(scope="module")
+def peers(reference) -> pd.DataFrame:
+    return pd.read_csv(reference / "calibration.csv.gz")
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_rates_are_those_of_the_published_table(study, found, scenario):
+    """Rejections, coverage and power of 300 features within four Monte Carlo errors of those of 20,000."""
+    published = pd.read_csv(ROOT / "reports" / "calibration" / "rates.csv")
+    published = published[published["scenario"] == scenario].set_index(["contrast", "method"])
+    table = study.tables.rates(found[scenario][0], study.config["level"]).set_index(["contrast", "method"])
+    assert set(table.index) == set(published.index)
+    for column in ("rejected", "coverage", "power"):
+        p = published.loc[table.index, column]
+        error = 4 * np.sqrt(p * (1 - p) / FEATURES)
+        assert ((table[column] - p).abs() < error).all(), column
+
+
+def test_published_rates_are_what_the_docs_say():
+    """The order of the methods that docs/calibration.md recommends by, on all 20,000 features."""
+    table = pd.read_csv(ROOT / "reports" / "calibration" / "rates.csv")
+    rate = table.pivot(index=["scenario", "contrast"], columns="method", values="rejected")
+    assert (table["features"] == 20000).all()
+    assert rate["averaged"].between(0.044, 0.056).all()
+    between = rate.xs("between", level="contrast")
+    assert (between["kenward-roger"] < 0.05).all()
+    assert (between["kenward-roger"] < between["satterthwaite"]).all()
+    assert between.loc["icc_0.5", "dream"] > 0.1
+    assert between.loc["icc_0.5", "z"] > 0.1
+    assert rate.xs("within", level="contrast")["kenward-roger"].between(0.04, 0.055).all()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_tests_of_single_features_are_those_of_r(study, found, peers, scenario):
+    """p and df of each feature. Features that lmer leaves beside the boundary are counted, not compared."""
+    tests = found[scenario][0]
+    part = peers[(peers["scenario"] == scenario) & (peers["feature"] < FEATURES)]
+    table = study.tables.beside_peers(tests, part, study.config["level"]).set_index(["contrast", "method"])
+    assert set(table["features"]) == {part["feature"].nunique()}
+    assert (table["boundary_differs"] <= 2).all()
+    assert (table["largest_p_difference_otherwise"] < 2e-4).all()
+    assert (table["decisions_differ"] <= table["boundary_differs"]).all()
+
+
+def test_moderated_variances_are_nearer_to_the_truth(study, found):
+    for tests, ratios, truth in found.values():
+        table = study.tables.variances(ratios, truth).set_index("variance")
+        assert table.loc["group_variance", "rmse_moderated"] < 0.5 * table.loc["group_variance", "rmse_alone"]
+        assert table.loc["residual_variance", "rmse_moderated"] < table.loc["residual_variance", "rmse_alone"]
+        assert table.loc["group_variance", "estimates_at_zero"] == pytest.approx((tests["theta"] == 0).mean())
+
+
+def test_table_by_true_correlation_and_figure(study, found, tmp_path):
+    tests, _, _ = found["icc_0.5"]
+    icc = np.resize([0.0, 0.1, 0.2, 0.45], FEATURES)
+    table = study.tables.conditional(tests, icc, 0.05)
+    assert table["features"].tolist() == [75] * 8
+    one = table[(table["icc"] == "0") & (table["contrast"] == "within")]["z"].iloc[0]
+    assert one == pytest.approx((tests["z/p_value"][icc == 0, 1] < 0.05).mean())
+    rates = [study.tables.rates(found[s][0], 0.05).assign(scenario=s) for s in SCENARIOS]
+    study.tables.figure(pd.concat(rates), tmp_path / "rejections.svg")
+    assert "<svg" in (tmp_path / "rejections.svg").read_text()
