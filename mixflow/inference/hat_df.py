@@ -20,6 +20,6 @@ def hat_df(fit: Fit, design: Design, values: np.ndarray, weights: np.ndarray | N
     out = np.full(len(fit.status), np.nan)
     for chunk in chunks(design, values, fit.fitted, reml=fit.reml, weights=weights):
         theta = fit.theta[chunk.rows] * chunk.prepared.theta_scale
-        taken = mapped._mapped(shrinkage, chunk.prepared.layout, chunk.gram, theta)
+        taken = mapped.each(shrinkage, chunk.prepared.layout, chunk.gram, theta)
         out[chunk.rows] = chunk.observed.n_obs - chunk.observed.rank - taken
     return out

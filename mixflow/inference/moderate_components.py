@@ -136,7 +136,7 @@ def _require_scalars(layout: Layout) -> None:
 def _look(chunk: Chunk, theta: np.ndarray, rows: np.ndarray) -> Seen:
     """`evaluate` for every feature of a chunk; rows (m, r, p) in the coordinates of its Gram."""
     places = Places(np.broadcast_to(theta, (len(chunk.rows), *theta.shape)), rows)
-    return mapped._mapped(evaluate, chunk.prepared.layout, chunk.gram, places)
+    return mapped.each(evaluate, chunk.prepared.layout, chunk.gram, places)
 
 
 def _empty(fit: Fit, n_contrasts: int) -> dict[str, Any]:
