@@ -50,6 +50,7 @@ run_nlme <- function(case, frame) {
     data.frame(term = rownames(table), f = table[["F-value"]], num_df = table[["numDF"]], den_df = table[["denDF"]])
   })
   if (isTRUE(ask$satterthwaite_dense)) out$satterthwaite <- satterthwaite_dense(found, names)
+  if (isTRUE(ask$kenward_roger_dense)) out$kenward_roger <- kenward_roger_dense(found, names, sub("[(].*", "", c(case[["r"]]$correlation, "varIdent")[1]))
   if (!is.null(ask$lrt)) out$lrt <- lapply(ask$lrt, function(entry) {
     ml <- function(fixed) {
       m <- fit_nlme(case, frame, FALSE, fixed)

@@ -199,3 +199,59 @@ moderation <- function(case) {
        mean = I(unname(fit$Amean)), df_prior = I(unname(bayes$df.prior)), variance_prior = I(unname(bayes$s2.prior)),
        variance_posterior = I(unname(bayes$s2.post)), df_total = I(unname(bayes$df.total)), t = unname(bayes$t), p = unname(bayes$p.value))
 }
+
+# Kenward and Roger (1997) for nlme's residual structures, by the marginal covariances of blocks. Parameters are those in
+# which SAS has them: covariances (CS, unstructured by visit), variances (by group), or (sigma^2, rho), where the second
+# derivatives of V count.
+kenward_roger_dense <- function(polished, names, kind) {
+  natural <- natural_parameters(polished, kind); r <- length(natural$gamma); n_blocks <- length(polished$at$blocks); p <- length(names)
+  sizes <- vapply(polished$at$blocks, function(b) length(b$rows), 1L); ends <- cumsum(sizes^2)
+  split_v <- function(v) lapply(seq_len(n_blocks), function(k) matrix(v[(ends[k] - sizes[k]^2 + 1):ends[k]], sizes[k]))
+  first <- lapply(seq_len(r), function(i) split_v(natural$first[, i]))
+  x <- lapply(polished$at$blocks, function(b) polished$x[b$rows, , drop = FALSE]); inverse <- lapply(polished$at$blocks, function(b) solve(b$v))
+  over <- function(f) Reduce(`+`, lapply(seq_len(n_blocks), f))
+  phi <- solve(over(function(k) t(x[[k]]) %*% inverse[[k]] %*% x[[k]]))
+  P <- lapply(first, function(g) -over(function(k) t(x[[k]]) %*% inverse[[k]] %*% g[[k]] %*% inverse[[k]] %*% x[[k]]))
+  Q <- function(i, j) over(function(k) t(x[[k]]) %*% inverse[[k]] %*% first[[i]][[k]] %*% inverse[[k]] %*% first[[j]][[k]] %*% inverse[[k]] %*% x[[k]])
+  information <- matrix(0, r, r); inner <- matrix(0, p, p); q <- list()
+  for (i in seq_len(r)) for (j in seq_len(r)) {
+    q[[paste(i, j)]] <- Q(i, j)
+    traces <- over(function(k) sum((inverse[[k]] %*% first[[i]][[k]]) * t(inverse[[k]] %*% first[[j]][[k]])))
+    information[i, j] <- (traces - 2 * sum(phi * t(q[[paste(i, j)]])) + sum((phi %*% P[[i]]) * t(phi %*% P[[j]]))) / 2
+  }
+  W <- solve(information)
+  for (i in seq_len(r)) for (j in seq_len(r)) {
+    curve <- if (is.null(natural$second)) 0 else { g <- split_v(natural$second[[i]][, j]); over(function(k) t(x[[k]]) %*% inverse[[k]] %*% g[[k]] %*% inverse[[k]] %*% x[[k]]) }
+    inner <- inner + W[i, j] * (q[[paste(i, j)]] - P[[i]] %*% phi %*% P[[j]] - curve / 4)
+  }
+  adjusted <- phi + 2 * phi %*% inner %*% phi
+  df <- vapply(seq_len(p), function(k) {
+    moved <- vapply(P, function(m) (phi %*% m %*% phi)[k, k] / phi[k, k], 1)
+    A <- sum(W * outer(moved, moved)); B <- 7 * A / 2; g <- (2 * A - 5 * A) / (3 * A)
+    d <- 3 + 2 * (1 - g); E <- 1 / (1 - A); V <- 2 * (1 + g / d * B) / ((1 - (1 - g) / d * B)^2 * (1 - (3 - g) / d * B))
+    rho <- V / (2 * E^2); 4 + 3 / (rho - 1)
+  }, 1)
+  list(vcov = unname(adjusted), t = data.frame(name = names, se = sqrt(diag(adjusted)), df = df))
+}
+
+natural_parameters <- function(polished, kind) {
+  stack <- function(blocks) unlist(lapply(blocks, function(b) as.vector(b$v)))
+  widest <- which.max(vapply(polished$at$blocks, function(b) length(b$rows), 1L)); par <- polished$par
+  if (kind %in% c("corAR1", "corCAR1")) {
+    unconstrained <- if (kind == "corAR1") function(rho) log((1 + rho) / (1 - rho)) else function(rho) log(rho / (1 - rho))
+    rho <- if (kind == "corAR1") tanh(par[1] / 2) else plogis(par[1])
+    v_of <- function(gamma) stack(polished$evaluate(c(unconstrained(gamma[2]), log(gamma[1]) / 2))$blocks)
+    gamma <- c(exp(2 * par[2]), rho)
+    slope <- function(i) function(gamma) numDeriv::jacobian(function(u) { g <- gamma; g[i] <- u; v_of(g) }, gamma[i])[, 1]
+    return(list(gamma = gamma, first = numDeriv::jacobian(v_of, gamma), second = lapply(1:2, function(i) numDeriv::jacobian(slope(i), gamma))))
+  }
+  gamma_of <- function(par) {
+    at <- polished$evaluate(par); v <- at$blocks[[widest]]$v
+    if (kind == "corCompSymm") c(v[1, 1], v[2, 1]) else if (kind == "corSymm") v[lower.tri(v, diag = TRUE)] else {
+      sds <- coef(at$structure$varStruct, unconstrained = FALSE, allCoef = TRUE)
+      exp(2 * par[length(par)]) * c(as.matrix(pdMatrix(at$structure$reStruct[[1]])), sds^2)
+    }
+  }
+  turn <- numDeriv::jacobian(gamma_of, par)
+  list(gamma = gamma_of(par), first = numDeriv::jacobian(function(u) stack(polished$evaluate(u)$blocks), par) %*% solve(turn), second = NULL)
+}
