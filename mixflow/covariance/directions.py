@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import singledispatch
 from typing import NamedTuple
 
@@ -9,10 +10,19 @@ import numpy as np
 
 from mixflow.backend import Array, jax, jnp
 from mixflow.covariance.base import Covariance
+from mixflow.covariance.correlation import (
+    AR1,
+    CompoundSymmetry,
+    Correlation,
+    OrnsteinUhlenbeck,
+    UnstructuredByVisit,
+)
 from mixflow.covariance.diagonal import Diagonal
 from mixflow.covariance.identity import Identity
 from mixflow.covariance.pooled import Pooled
+from mixflow.covariance.structured import Structured
 from mixflow.covariance.unstructured import Unstructured
+from mixflow.linalg.ldl import inverse, ldl
 
 
 class Directions(NamedTuple):
@@ -96,6 +106,84 @@ def _(effect: Pooled, theta: jax.Array) -> Directions:
 @natural_scaling.register
 def _(effect: Pooled, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return columns[:1] ** 2, np.ones(1)
+
+
+@directions.register
+def _(effect: Structured, theta: jax.Array) -> Directions:
+    """The one variance, or the k variances, then the correlation (rho, phi)."""
+    where = jnp.asarray(effect.where)
+    own = theta[effect.n_sds :]
+
+    def matrix(t: jax.Array) -> jax.Array:
+        sd = jnp.exp(t[: effect.n_sds] / 2) if effect.hetero else jnp.ones(effect.size)
+        return sd[:, None] * effect.correlation.matrix(t[-1:], where) * sd
+
+    if effect.hetero:
+        at = jnp.concatenate([2 * theta[: effect.n_sds], own])
+        variances = jnp.exp(at[:-1])
+        natural = lambda t: jnp.concatenate([jnp.exp(t[:-1]), correlation(effect.correlation, t[-1:])])  # noqa: E731
+        first, second = by_natural(matrix, natural, at)
+        return Directions(first, second, jnp.concatenate([variances, jnp.zeros(1)]))
+    slope, curve = by_natural(matrix, lambda t: correlation(effect.correlation, t), own)
+    variance, slope, curve = theta[0] ** 2, slope[0], curve[0, 0]
+    first = jnp.stack([matrix(own), variance * slope])
+    second = jnp.stack([jnp.stack([jnp.zeros_like(slope), slope]), jnp.stack([slope, variance * curve])])
+    return Directions(first, second, jnp.stack([variance, jnp.zeros(())]))
+
+
+@natural_scaling.register
+def _(effect: Structured, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    degree = np.concatenate([np.ones(effect.n_sds), np.zeros(effect.correlation.n_params)])
+    return np.ones(len(degree)), degree
+
+
+@singledispatch
+def correlation(structure: Correlation, theta: jax.Array) -> jax.Array:
+    """The natural parameters of a correlation at one theta, traced by JAX (`Correlation.natural`)."""
+    raise TypeError(f"{type(structure).__name__} does not say what its natural parameters are")
+
+
+@correlation.register
+def _(structure: AR1, theta: jax.Array) -> jax.Array:
+    return theta / jnp.sqrt(1.0 + theta**2)
+
+
+@correlation.register
+def _(structure: OrnsteinUhlenbeck, theta: jax.Array) -> jax.Array:
+    return (theta**2 / (1.0 + theta**2)) ** (1.0 / structure.unit)
+
+
+@correlation.register
+def _(structure: CompoundSymmetry, theta: jax.Array) -> jax.Array:
+    return jnp.expm1(theta) / (jnp.exp(theta) + max(structure.size, 2) - 1.0)
+
+
+@correlation.register
+def _(structure: UnstructuredByVisit, theta: jax.Array) -> jax.Array:
+    """Variances and covariances relative to the variance of the first visit, which is left out."""
+    matrix = structure.matrix(theta, jnp.arange(structure.size))
+    return matrix[structure._index]
+
+
+def by_natural(
+    matrix: Callable[[jax.Array], jax.Array], natural: Callable[[jax.Array], jax.Array], theta: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """First (s, ...) and second (s, s, ...) derivatives of ``matrix`` by s natural parameters, not by theta.
+
+    By the chain rule from those by theta, J the Jacobian of ``natural``: M_n = J^-T M_t,
+    M_nn = J^-T (M_tt - sum_c H_c M_nc) J^-1.
+    """
+    slope, curve = jax.jacfwd(matrix)(theta), jax.jacfwd(jax.jacfwd(matrix))(theta)
+    jacobian, bend = jax.jacfwd(natural)(theta), jax.jacfwd(jax.jacfwd(natural))(theta)
+    back = 1.0 / jacobian if len(theta) == 1 else _inverse(jacobian)
+    first = jnp.einsum("...a,ac->c...", slope, back)
+    rest = curve - jnp.einsum("cab,c...->...ab", bend, first)
+    return first, jnp.einsum("...ab,ac,bd->cd...", rest, back, back)
+
+
+def _inverse(matrix: jax.Array) -> jax.Array:
+    """Of a small matrix, by the normal equations: no LAPACK under vmap."""
+    return inverse(*ldl(matrix.T @ matrix)) @ matrix.T
 
 
 def _variances(k: int) -> np.ndarray:

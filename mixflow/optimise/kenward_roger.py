@@ -8,9 +8,10 @@ from mixflow.covariance.directions import natural_scaling
 from mixflow.design import Design
 from mixflow.design.observed import Observed
 from mixflow.errors import MixflowError, Problem
-from mixflow.likelihood.data import Data
+from mixflow.likelihood.data import Data, Rows
 from mixflow.likelihood.kenward_roger import Blocks
-from mixflow.optimise import mapped
+from mixflow.likelihood.kenward_roger_rows import residual_degrees
+from mixflow.optimise import kenward_roger_rows, mapped
 from mixflow.optimise.estimates import _back, _inverse
 from mixflow.optimise.prepare import Prepared
 
@@ -24,6 +25,13 @@ def require_reml(reml: bool) -> None:
         )
 
 
+def _require_sigma(rows: Rows) -> None:
+    if rows.sigma2 is not None:
+        remedy = "Leave out residual and dispersion, or use df='satterthwaite'."
+        message = "Kenward-Roger takes no residual structure beside known residual variances"
+        raise MixflowError(Problem(message, column="variances", remedy=remedy))
+
+
 def empty(prepared: Prepared, n: int) -> dict[str, np.ndarray]:
     """NaN for every feature. Arrays of `mixflow.model.KenwardRoger`."""
     p, r = prepared.layout.n_coef, len(_scaling(prepared)[0])
@@ -35,7 +43,11 @@ def kenward_roger(
     design: Design, prepared: Prepared, data: Data, observed: Observed, theta: np.ndarray, sigma: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Arrays of `mixflow.model.KenwardRoger` at ``theta`` (kernel's columns) and ``sigma`` (user's units)."""
-    found = mapped.kenward_roger(prepared.layout, data, theta)
+    if isinstance(data, Rows):
+        _require_sigma(data)
+        found = kenward_roger_rows.blocks(prepared.layout, data, theta)
+    else:
+        found = mapped.kenward_roger(prepared.layout, data, theta)
     W = _covariance(found, known_sigma=data.sigma2 is not None)
     variance = sigma[:, None, None] ** 2
     back, _ = _back(design, observed)
@@ -55,7 +67,7 @@ def _covariance(found: Blocks, known_sigma: bool) -> np.ndarray:
 
     Judged for parameters in units of the variances that they belong to. A sigma that is known has no error.
     """
-    one = np.ones((len(found.size), 1))
+    one = np.ones((len(found.size), found.P.shape[1] - found.size.shape[1]))
     size = np.concatenate([np.maximum(found.size, 1.0), one], axis=1)
     information = found.information * size[:, :, None] * size[:, None, :]
     if known_sigma:
@@ -69,8 +81,10 @@ def _adjusted(found: Blocks, W: np.ndarray) -> np.ndarray:
     The residual variance enters by V = sum_i weights_i G_i + W^-1, which has no part in Q - P Phi P.
     """
     n, p = found.phi.shape[:2]
-    s = found.weights.shape[1]
-    T = np.concatenate([np.broadcast_to(np.eye(s), (n, s, s)), -found.weights[:, None, :]], axis=1)
+    s = found.R.shape[1]
+    T = np.broadcast_to(np.eye(s), (n, s, s))
+    if s < found.P.shape[1]:
+        T = np.concatenate([T, -found.weights[:, None, :]], axis=1)
     inner = _weighted(np.swapaxes(T, 1, 2) @ W @ T, found.R, p)
     if found.curve.shape[1]:
         inner = inner - _weighted(W[:, :s, :s], found.curve, p) / 4
@@ -86,7 +100,7 @@ def _weighted(weights: np.ndarray, matrices: np.ndarray, p: int) -> np.ndarray:
 
 
 def _scaling(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
-    """`natural_scaling` of every random term, then of the residual variance. (r,), (r,)."""
+    """`natural_scaling` of every random term, then of the residual side. (r,), (r,)."""
     scales, degrees = [], []
     columns = dict(zip((g.name for g in prepared.layout.groups), prepared.column_scale, strict=True))
     used = dict.fromkeys(columns, 0)
@@ -96,7 +110,12 @@ def _scaling(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
         u, degree = natural_scaling(effect, columns[group.name][first : first + effect.size])
         scales.append(u)
         degrees.append(degree)
-    return np.concatenate([*scales, np.ones(1)]), np.concatenate([*degrees, np.ones(1)])
+    residual = prepared.layout.residual
+    last = np.ones(1) if residual is None else residual_degrees(residual)
+    size = np.ones(len(last))
+    if residual is not None and residual.n_dispersion:
+        size[-residual.n_dispersion :] = prepared.theta_scale[-residual.n_dispersion :]
+    return np.concatenate([*scales, size]), np.concatenate([*degrees, last])
 
 
 def _front(design: Design, observed: Observed) -> np.ndarray:
