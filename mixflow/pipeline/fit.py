@@ -24,20 +24,25 @@ from mixflow.study.sheet import Sheet
 from mixflow.study.structure import design_of, fit_options
 
 LOGGER = logging.getLogger(__name__)
+MATRICES = ("data/value", "data/kept", "batch/harmonised")
+"""Arrays that decide what is fitted where features share their rows."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a model is fitted to: ``values`` (feature, sample) of the kept features, rows of the sheet.
+    """What a model is fitted to: ``values`` (feature, sample) of the features ``part``, rows of the sheet.
 
-    Where features have rows of their own: ``values`` (row,), ``frame`` of these rows, and ``feature_of_row``
-    (row,) the number of each one's feature; else None.
+    Where features have rows of their own: ``values`` (row,) of all, ``frame`` of these rows, and
+    ``feature_of_row`` (row,) the number of each one's feature; else None. ``origin`` tells the values of all
+    features from others; ``feature_ids`` are those of all kept features.
     """
 
     plan: ModelPlan
     values: np.ndarray
-    feature_ids: np.ndarray
     frame: pd.DataFrame
+    origin: str
+    feature_ids: np.ndarray
+    part: slice
     sheet: Sheet
     unit: str
     steps: list[dict[str, Any]]
@@ -50,26 +55,24 @@ def run(study: Study, model: str, shard: str, data: Path, batch: Path | None, ou
     ``batch`` is needed where the config fits harmonised values.
     """
     clock = provenance.Clock()
-    task = load_task(study, model, data, batch)
-    index, count = parse_shard(shard)
-    part = shard_slice(len(task.feature_ids), index, count)
-    LOGGER.info("%s on %d features, shard %s", task.plan.formula, part.stop - part.start, shard)
-    fit = fit_part(study, task, part)
+    task = load_task(study, model, data, batch, parse_shard(shard))
+    count = task.part.stop - task.part.start
+    LOGGER.info("%s on %d features, shard %s", task.plan.formula, count, shard)
+    fit = fit_part(study, task)
     group = fits.to_dataset(fit, **{fitted.ATTR: json.dumps(fitted.settings(study, task))})
     steps = record.group(study, f"fit {model} {shard}", clock, [data], task.steps)
     zarr_io.write(xr.DataTree.from_dict({f"fits/{model}": group, "provenance": steps}), out)
     return f"{model}: {int(fit.fitted.sum())} of {len(fit.status)} features fitted (shard {shard})"
 
 
-def fit_part(study: Study, task: Task, part: slice) -> Fit:
-    """The fits of some features of a task."""
+def fit_part(study: Study, task: Task) -> Fit:
+    """The fits of the features of a task's part."""
     from mixflow.optimise.fitting import fit_features
 
     design, options = design_of(study, task.plan, task.frame), fit_options(task.plan)
     if task.feature_of_row is not None:
-        return rows.fit(task, design, part, options, _progress())
-    values = task.values[part][:, design.rows]
-    ids, reml = task.feature_ids[part], task.plan.reml
+        return rows.fit(task, design, task.part, options, _progress())
+    values, ids, reml = task.values[:, design.rows], task.feature_ids[task.part], task.plan.reml
     return fit_features(design, values, ids, reml=reml, progress=_progress(), **options)
 
 
@@ -90,24 +93,35 @@ def parse_shard(shard: str) -> tuple[int, int]:
     return int(index), int(count)
 
 
-def load_task(study: Study, model: str, data: Path, batch: Path | None) -> Task:
-    """Values and rows of a model, from the stores of the steps before."""
-    tree = zarr_io.load(data)
-    sheet = sheets.from_tree(tree)
-    group = zarr_io.group(tree, "data")
-    kept = group.isel(feature=np.flatnonzero(group["kept"].values))
-    values = kept["value"].values
-    if study.batch.fit_on == "harmonised" and batch is not None:
-        values = zarr_io.group(zarr_io.load(batch), "batch")["harmonised"].values
+def load_task(
+    study: Study,
+    model: str,
+    data: Path,
+    batch: Path | None,
+    shard: tuple[int, int] | None = None,
+    *,
+    read: bool = True,
+) -> Task:
+    """Values and rows of a model, from the stores of the steps before.
+
+    ``shard`` (number, count): only its features are read, however many there are; without ``read`` none are.
+    """
+    tree = zarr_io.open(data)
+    sheet, group = sheets.from_tree(tree), zarr_io.group(tree, "data")
     plan = load_plan(study).model(model)
+    kept = np.flatnonzero(zarr_io.values(group["kept"], data))
+    ids = np.asarray(group["feature"].values[kept], dtype=object)
+    part = shard_slice(len(ids), *shard) if shard else slice(0, len(ids))
     frame = fitted_frame(sheet, plan)
-    ids, unit, steps = (
-        np.asarray(kept["feature"].values, dtype=object),
-        group.attrs["unit"],
-        provenance.steps(tree),
-    )
+    facts = (ids, part, sheet, group.attrs["unit"], provenance.steps(tree))
     if reads_rows(study, plan):
-        values, feature_of_row, frame = rows.load(tree, ids, frame)
-        return Task(plan, values, ids, frame, sheet, unit, steps, feature_of_row)
+        values, feature_of_row, frame = rows.load(tree, data, ids, frame)
+        return Task(plan, values, frame, fitted.origin(data, rows.PRECURSORS), *facts, feature_of_row)
     columns = pd.Index(group["sample"].values.astype(str)).get_indexer(frame.index)
-    return Task(plan, values[:, columns], ids, frame, sheet, unit, steps)
+    chosen = part if read else slice(0, 0)
+    if study.batch.fit_on == "harmonised" and batch is not None:
+        source, place = zarr_io.group(zarr_io.open(batch), "batch")["harmonised"][chosen], batch
+    else:
+        source, place = group["value"][kept[chosen]], data
+    values = zarr_io.values(source, place)[:, columns]
+    return Task(plan, values, frame, fitted.origin(place, *MATRICES), *facts)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from mixflow.errors import MixflowError, Problem
+from mixflow.store import manifest
 from mixflow.study.columns import structure_columns, terms_of
 from mixflow.study.config import Study
 from mixflow.study.structure import design_of, needs_kenward_roger
@@ -42,9 +42,19 @@ def settings(study: Study, task: Task) -> dict[str, Any]:
         "coefficients": list(design_of(study, plan, task.frame).coef_names),
         "samples": _digest(json.dumps([str(i) for i in task.frame.index]).encode()),
         "columns of the sample sheet": _digest(_as_text(used).encode()),
-        "values": _digest(np.ascontiguousarray(task.values).tobytes()),
-        "rows": "" if task.feature_of_row is None else _digest(task.feature_of_row.astype("int64").tobytes()),
+        "values": task.origin,
     }
+
+
+def origin(store: Path, *arrays: str) -> str:
+    """What tells the ``arrays`` of a store from others, without reading them: their chunks in its manifest."""
+    try:
+        listed = manifest.read(store)
+    except ValueError as error:
+        remedy = "run the step that makes it again: mixflow run"
+        raise MixflowError(Problem(str(error), file=str(store / manifest.NAME), remedy=remedy)) from error
+    chunks = {n: list(e) for n, e in listed.items() if n.startswith(arrays) and not n.endswith("zarr.json")}
+    return manifest.digest(chunks)[:16]
 
 
 def require(
@@ -72,7 +82,7 @@ def _difference(was: dict[str, Any], wanted: dict[str, Any]) -> str:
     if not was:
         return "it does not say with which settings (an earlier mixflow wrote it)"
     names = [name for name in wanted if was.get(name) != wanted[name]]
-    told = ("samples", "columns of the sample sheet", "values", "rows")
+    told = ("samples", "columns of the sample sheet", "values")
     return "; ".join(
         f"other {name}" if name in told else f"{name} was {was.get(name)!r}, now {wanted[name]!r}"
         for name in names

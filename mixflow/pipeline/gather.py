@@ -20,7 +20,7 @@ from mixflow.pipeline import facts, fitted, record, rows, shards
 from mixflow.pipeline.fit import Task, load_task
 from mixflow.store import fits, provenance, zarr_io
 from mixflow.study.config import Study
-from mixflow.study.plan import ModelPlan
+from mixflow.study.plan import ModelPlan, load_plan
 from mixflow.study.structure import design_of
 
 LOGGER = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ def run(
 ) -> str:
     """Check that the shards ``parts`` are complete, test the contrasts of ``model``, write ``out``."""
     clock = provenance.Clock()
-    task = load_task(study, model, data, batch)
+    counted = load_plan(study).model(model).min_values > 0
+    task = load_task(study, model, data, batch, read=counted)
     group, trees = shards.join(model, parts, task.feature_ids, fitted.settings(study, task))
     group = group.assign_attrs(**facts.attributes(study, task))
     tests = tested(study, task, group)
@@ -56,8 +57,7 @@ def tested(study: Study, task: Task, group: xr.Dataset) -> xr.Dataset:
     fit = fits.from_dataset(group)
     design = design_of(study, task.plan, task.frame)
     asked = contrasts_module.build(task.plan.contrasts, design, task.sheet.raw_levels)
-    own = task.feature_of_row is not None
-    observed = rows.observed(task, design) if own else ~np.isnan(task.values[:, design.rows])
+    observed = observed_values(task, design) if task.plan.min_values else None
     found = tests_module.test(
         fit,
         asked,
@@ -68,6 +68,13 @@ def tested(study: Study, task: Task, group: xr.Dataset) -> xr.Dataset:
         design=design,
     )
     return to_dataset(found, asked, fit).assign_attrs(attributes(study, task, asked, design))
+
+
+def observed_values(task: Task, design: Design) -> Any:
+    """Which rows of the design have a value of which feature. Bool (N, n), or as sparse counts."""
+    if task.feature_of_row is not None:
+        return rows.observed(task, design)
+    return ~np.isnan(task.values[:, design.rows])
 
 
 def to_dataset(found: dict[str, np.ndarray], asked: Sequence[Contrast], fit: Fit) -> xr.Dataset:

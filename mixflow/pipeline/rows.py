@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,16 +23,16 @@ if TYPE_CHECKING:
 
 
 def load(
-    tree: xr.DataTree, kept: np.ndarray, samples: pd.DataFrame
+    tree: xr.DataTree, data: Path, kept: np.ndarray, samples: pd.DataFrame
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Values (n,), the number in ``kept`` of each one's protein (n,), and the frame of the n rows.
 
     One row for each value of a precursor of the proteins ``kept`` (ids) in one of ``samples``, ordered by
-    protein, precursor and sample.
+    protein, precursor and sample. ``tree``: the store ``data``.
     """
     group = zarr_io.group(tree, PRECURSORS)
     columns = pd.Index(group["sample"].values.astype(str)).get_indexer(samples.index)
-    value = group["value"].values[:, columns]
+    value = zarr_io.values(group["value"], data)[:, columns]
     protein = pd.Index(kept).get_indexer(group["protein"].values)
     i, j = np.nonzero(~np.isnan(value) & (protein >= 0)[:, None])
     order = np.argsort(protein[i], kind="stable")

@@ -64,8 +64,20 @@ def open(path: Path | str) -> xr.DataTree:
 def load(path: Path | str) -> xr.DataTree:
     """As `open`, with every array read into memory; damaged chunks raise MixflowError."""
     tree = open(path)
-    try:
+    with _chunks_read(path):
         return tree.load()
+
+
+def values(array: xr.DataArray, path: Path | str) -> np.ndarray:
+    """An array of the opened store ``path`` (or what was picked of it), read now; errors as of `load`."""
+    with _chunks_read(path):
+        return array.values
+
+
+@contextmanager
+def _chunks_read(path: Path | str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:
         raise MixflowError(
             Problem(
@@ -139,9 +151,7 @@ def chunks(dims: tuple[Any, ...], shape: tuple[int, ...], itemsize: int) -> tupl
     row = itemsize * int(np.prod([n for dim, n in zip(dims, shape, strict=True) if dim not in LONG]))
     blocks = max(1, CHUNK_BYTES // max(1, BLOCK * row))
     features = BLOCK * blocks
-    return tuple(
-        max(1, min(n, features) if dim in LONG else n) for dim, n in zip(dims, shape, strict=True)
-    )
+    return tuple(max(1, min(n, features) if dim in LONG else n) for dim, n in zip(dims, shape, strict=True))
 
 
 def _ordered(path: str, group: xr.Dataset) -> xr.Dataset:

@@ -334,3 +334,16 @@ def test_annotation_file_names_features_and_refuses_doubles(tmp_path: Path, monk
     with pytest.raises(MixflowError) as caught:
         ingest.run(study, PATHS.raw)
     assert (caught.value.problems[0].row, caught.value.problems[0].value) == (3, "P0000")
+
+
+def test_a_shard_reads_its_own_features_alone(folder: Path) -> None:
+    study = config.load("config.yaml")
+    whole = fit.load_task(study, "mixed", PATHS.data, None)
+    none = fit.load_task(study, "mixed", PATHS.data, None, (1, 2))
+    alone = fit.load_task(study, "mixed", PATHS.data, None, (1, 1))
+    assert (len(whole.values), len(none.values), len(none.feature_ids)) == (8, 0, 8)
+    np.testing.assert_array_equal(alone.values, whole.values)
+    assert whole.origin == none.origin == alone.origin
+    (PATHS.data / "data" / "value" / "c" / "0" / "0").write_bytes(b"damaged")
+    with pytest.raises(MixflowError, match="a chunk of the store cannot be read"):
+        fit.load_task(study, "mixed", PATHS.data, None, (1, 1))
