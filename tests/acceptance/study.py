@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from mixflow.pipeline import assemble, batch, check, fit, gather, ingest, preprocess
+from mixflow.pipeline import analyse, assemble, batch, check, fit, gather, ingest, preprocess
 from mixflow.pipeline.paths import Paths
 from mixflow.status import Status
 from mixflow.store import zarr_io
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(name: str, folder: Path) -> xr.DataTree:
-    """check -> ingest -> preprocess -> batch -> fit -> gather -> assemble of the study; its store.
+    """check -> ingest -> preprocess -> batch -> fit -> gather -> analyse -> assemble of the study; its store.
 
     ``name``: a folder of config/studies, or "" for the embedded study.
     """
@@ -38,8 +38,13 @@ def run(name: str, folder: Path) -> xr.DataTree:
             for i, part in enumerate(parts):
                 fit.run(study, model, f"{i + 1}-of-{plan.n_shards}", paths.data, paths.batch, part)
             gather.run(study, model, parts, paths.data, paths.model(model), paths.batch)
+        asking = [model.name for model in plan.models if model.analyses]
+        for model in asking:
+            gathered, made = paths.model(model), paths.analyses(model)
+            analyse.run(study, model, gathered, paths.data, made, paths.batch)
         models = [paths.model(model) for model in plan.names]
-        assemble.run(study, paths.data, paths.batch, models, paths.store)
+        made = [paths.analyses(model) for model in asking]
+        assemble.run(study, paths.data, paths.batch, models, paths.store, made)
     return zarr_io.load(paths.store)
 
 
