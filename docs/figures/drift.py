@@ -77,10 +77,10 @@ def simulate() -> tuple[pd.DataFrame, tuple[np.ndarray, pd.DataFrame]]:
 
 
 def draw(y: np.ndarray, frame: pd.DataFrame) -> Figure:
-    """The feature whose QC samples drift most, its curves by batch with pointwise limits."""
+    """The feature whose drift in QC samples is clearest, its curves by batch with pointwise limits."""
     mpl.rcParams.update({"svg.hashsalt": "mixflow", "svg.fonttype": "none", "font.size": 8})
     qc = frame["qc"].to_numpy()
-    feature = int(drift(y, frame, "injection", "batch", is_qc=qc)["share"].idxmax())
+    feature = int(drift(y, frame, "injection", "batch", is_qc=qc)["p_value"].idxmin())
     fitted, _ = fit_drift(y[feature : feature + 1], frame, "injection", "batch", is_qc=qc)
     lines = curve(fitted, 0)
     figure = Figure(figsize=(6.0, 2.4), layout="constrained")
