@@ -23,7 +23,7 @@ FEATURES = 300
 def study() -> Iterator[SimpleNamespace]:
     """The workflow's own modules, imported as its scripts import each other, and its config."""
     sys.path.insert(0, str(HERE))
-    names = ("simulate", "measure", "tables")
+    names = ("simulate", "measure", "tables", "few")
     before = {name: sys.modules.pop(name, None) for name in names}
     try:
         modules: dict[str, ModuleType] = {name: importlib.import_module(name) for name in names}
@@ -98,6 +98,20 @@ def test_moderated_variances_are_nearer_to_the_truth(study, found):
         assert table.loc["group_variance", "rmse_moderated"] < 0.5 * table.loc["group_variance", "rmse_alone"]
         assert table.loc["residual_variance", "rmse_moderated"] < table.loc["residual_variance", "rmse_alone"]
         assert table.loc["group_variance", "estimates_at_zero"] == pytest.approx((tests["theta"] == 0).mean())
+
+
+def test_tables_of_few_features(study, found):
+    """The code of few.csv on two tables; and what the docs say of it."""
+    config = study.config | {"few": {"scenarios": [], "tables": {20: 2}}}
+    values = found["icc_0.5"][2]["values"]
+    table = study.few.few(config, "icc_0.5", study.simulate.sheet(config), values)
+    assert len(table) == 4
+    plain = found["icc_0.5"][0]["satterthwaite/p_value"][:40, 1] < 0.05
+    row = table[(table["method"] == "satterthwaite") & (table["contrast"] == "within")].iloc[0]
+    assert row["rejected"] == pytest.approx(plain.mean())
+    published = pd.read_csv(ROOT / "reports" / "calibration" / "few.csv")
+    averaged = published[published["method"] == "averaged"]
+    assert averaged["rejected"].between(0.04, 0.065).all()
 
 
 def test_table_by_true_correlation_and_figure(study, found, tmp_path):
