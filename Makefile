@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 UV_ARGS ?=
 DEMO := alzheimer-csf
 
-.PHONY: help demo test coverage lint bench calibration lock clean env
+.PHONY: help demo test coverage lint bench bench-cases calibration lock clean env
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -56,6 +56,9 @@ lint: env ## ruff, pyright, snakefmt, snakemake --lint, import layers
 
 bench: env ## measure the speed against lmerTest on two calm cores (needs R with lmerTest)
 	@$(BIN)/snakemake --snakefile workflows/benchmark/Snakefile --cores 2 --forceall --quiet rules progress
+
+bench-cases: env ## measure every model beside its peers (needs R with lmerTest, pbkrtest, nlme, limma, glmmTMB)
+	@$(BIN)/snakemake --snakefile workflows/benchmark/cases/Snakefile --cores 2 --forceall --quiet rules progress
 
 calibration: env ## count how often each test rejects true null hypotheses, beside lmerTest and pbkrtest (needs R)
 	@$(BIN)/snakemake --snakefile workflows/calibration/Snakefile --cores $(CORES) --quiet rules progress
