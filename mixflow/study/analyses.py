@@ -67,7 +67,7 @@ def _asked(study: Study, name: str, options: Mapping[str, Any]) -> Asked:
 
 def check(study: Study, model: ModelConfig | ModelPlan) -> Iterator[Problem]:
     """Analyses that are unknown, and options that their schema does not allow, each at its line."""
-    registry = _registry()
+    registry = _registry() if model.analyses else {}
     for i, (name, options) in enumerate(model.analyses.items()):
         keys = ("models", model.name, "analyses", name)
         if keys not in study.lines:  # a list of names
