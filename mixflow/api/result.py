@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixflow.api.analyse import analyse
+from mixflow.api.means import MarginalMeans
 from mixflow.design import Design
 from mixflow.inference import contrasts as words
-from mixflow.inference import intervals, lrt, prediction, r2, smooths
+from mixflow.inference import intervals, lrt, prediction, r2, smooths, variances
 from mixflow.inference.contrasts import Contrast
 from mixflow.inference.df import SATTERTHWAITE
-from mixflow.inference.means import means
 from mixflow.inference.refit import Fitted, Recipe
 from mixflow.inference.simulate import simulate
 from mixflow.inference.terms import term_tests
@@ -150,9 +151,12 @@ class Result:
         asked = [c for name, entry in spec.items() for c in self._words(name, entry)]
         return self._table(asked, "contrast", adjust, df)
 
-    def means(self, factor: str, at: Mapping[str, Any] | None = None) -> Means:
-        """Estimated marginal means of a factor; other factors weigh equally, numbers stand at their mean."""
-        return Means(self, factor, dict(at or {}))
+    def means(self, factors: str | Sequence[str], at: Mapping[str, Any] | None = None) -> MarginalMeans:
+        """Estimated marginal means of a factor, or of the combinations of several.
+
+        Other factors weigh equally, numbers stand at their mean or where ``at`` puts them.
+        """
+        return MarginalMeans(self.model, self.design, factors, dict(at or {}), self.df)
 
     def predict(
         self,
@@ -198,11 +202,34 @@ class Result:
 
         ``method``: wald, profile (as lme4's `confint`) or bootstrap (parametric, ``replicates`` by ``seed``).
         """
-        return intervals.confint(self.fitted, method, level, replicates=replicates, seed=seed)
+        limits = intervals.confint
+        return limits(self.fitted, method, level, replicates=replicates, seed=seed, df=self.df)
+
+    def slopes(self, group: str, term: str, level: float = 0.95) -> pd.DataFrame:
+        """Interval and test of a random slope's sd and of its correlation with the intercept.
+
+        Columns: `mixflow.inference.variances.COLUMNS`. Do slopes differ; do those who start high gain less?
+        """
+        return variances.slopes(self.fitted, group, term, level)
 
     def r2(self) -> pd.DataFrame:
         """Nakagawa's marginal and conditional R2 (columns: `mixflow.inference.r2.COLUMNS`)."""
         return r2.r2(self.fitted)
+
+    def analyse(
+        self,
+        name: str,
+        contrasts: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        alpha: float = 0.05,
+        **options: Any,
+    ) -> pd.DataFrame:
+        """An analysis as a config's ``analyses`` has it (docs/analyses.md), e.g. ``analyse("moderated")``.
+
+        ``contrasts``: those that it looks at, as in `contrast`; ``options``: the analysis's own.
+        """
+        asked = [c for key, entry in (contrasts or {}).items() for c in self._words(key, entry)]
+        return analyse(self.fitted, name, asked, self.df, alpha, options)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit as a store with the one group ``fits/model``."""
@@ -256,34 +283,6 @@ class Result:
 
     def _series(self, values: Any, name: str) -> pd.Series:
         return pd.Series(values, index=pd.Index(self.model.feature_ids, name="feature"), name=name)
-
-
-@dataclass(frozen=True, eq=False)
-class Means:
-    """Estimated marginal means of one factor."""
-
-    result: Result
-    factor: str
-    at: dict[str, Any]
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        """One row for each feature and level."""
-        cells, design = means(self.result.design, self.factor, self.at), self.result.design
-        rows = np.ones(len(design.X), dtype=bool)
-        asked = [
-            Contrast(name, row[None, :], "t", name, self.factor, (name,), rows)
-            for name, row in zip(cells.names, cells.L, strict=True)
-        ]
-        return self.result._table(asked, self.factor)
-
-    def pairs(self) -> pd.DataFrame:
-        """Every level against every other one."""
-        spec = {self.factor: words.ALL_PAIRS} | ({"at": self.at} if self.at else {})
-        return self.result.contrast({self.factor: spec})
-
-    def __repr__(self) -> str:
-        return repr(self.table)
 
 
 def _by_feature(rows: list[pd.DataFrame], ids: np.ndarray) -> pd.DataFrame:

@@ -106,7 +106,7 @@ def wald(fitted: Fitted, wanted: list[Natural], level: float, df: str = "sattert
     fit = fitted.fit
     low, high = (np.full((len(fit.status), len(wanted)), np.nan) for _ in range(2))
     status = np.full(low.shape, NOT_AVAILABLE, dtype=object)
-    found = test(fit, build_coefficients(fitted.design), level=level, df=df)
+    found = test(fit, build_coefficients(fitted.design), level=level, df=df, design=fitted.design)
     value, quantile = estimates(fit, wanted), float(ndtri(0.5 + level / 2))
     slopes = _slopes(fitted)
     for i, name in enumerate(wanted):

@@ -21,6 +21,10 @@ from mixflow.model import Fit
 from mixflow.optimise.prepare import as_one_level, prepare
 
 GROUPS = ("known", "new", "none")
+
+MOST_EFFECTS = 8000
+"""Random effects up to which the mixed-model equations are inverted (dense: half a GB at most)."""
+
 RANK = 1e-9
 """Singular values of a feature's own X below this share of the largest one count as zero."""
 
@@ -82,6 +86,10 @@ def table(
     _check(groups)
     rows, fit = rows_of(fitted.design, frame), fitted.fit
     estimate = point(fit, rows, groups)
+    effects = sum(len(names) for names in fit.effect_names.values())
+    if effects > MOST_EFFECTS:
+        message = f"Standard errors of predictions need at most {MOST_EFFECTS} random effects"
+        raise MixflowError(Problem(message, value=effects, remedy="Predict without standard errors."))
     variance = np.full(estimate.shape, np.nan)
     layout = prepare(fitted.design, fit.reml).layout
     for i in np.flatnonzero(fit.fitted):

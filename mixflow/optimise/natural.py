@@ -69,7 +69,7 @@ def _unstructured(
     for i in range(k):
         order = (i, *(j for j in range(k) if j != i))
         pin = Pin(Kind.SD, first, below=tuple(range(first + 1, first + k)), effect=place, order=order)
-        unit = o.prepared.theta_scale[part][_diagonal(k)[i]]
+        unit = float(o.prepared.theta_scale[part][_diagonal(k)[i]])
         yield _sd(o, pin, Natural(STD_DEV, group, terms[i]), _reordered(o, part, order, effect), unit)
     for i in range(k):
         for j in range(i + 1, k):

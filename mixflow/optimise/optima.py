@@ -9,10 +9,12 @@ import numpy as np
 
 from mixflow.design import Design
 from mixflow.design.observed import observe
+from mixflow.errors import MixflowError, Problem
 from mixflow.likelihood.data import Data
 from mixflow.optimise import mapped
 from mixflow.optimise.estimates import _back as back_of
 from mixflow.optimise.fitting import CHUNK_FLOATS, _optimise, _take, data_of
+from mixflow.optimise.large import LargeBuilder
 from mixflow.optimise.prepare import Prepared, prepare
 from mixflow.optimise.screen import screen
 from mixflow.status import FITTED, Status
@@ -52,6 +54,9 @@ def optima(
 ) -> Iterator[Optimum]:
     """Fit every feature of ``values`` (N, n) by maximum likelihood, in chunks that bound memory."""
     prepared = prepare(design, False, known_sigma)
+    if isinstance(prepared.builder, LargeBuilder):
+        remedy = "Use Wald limits, or profile a model with fewer levels."
+        raise MixflowError(Problem("The likelihood of a model this large is not profiled", remedy=remedy))
     values = np.asarray(values, dtype=float) - design.offset
     size = mapped.block_size(prepared.layout)
     chunk = max(size, CHUNK_FLOATS // prepared.layout.floats // size * size)
@@ -69,6 +74,7 @@ def _optimum(
     if not len(run):
         return
     seen = _take(observed, run)
+    assert not isinstance(prepared.builder, LargeBuilder)
     arrays = prepared.builder.build(values[run], seen)
     data, layout = data_of(prepared, arrays), prepared.layout
     state, ending = _optimise(layout, data, arrays.flat)
