@@ -61,7 +61,7 @@ def moderate_components(
         raise MixflowError(Problem(message, value=int(fit.fitted.sum()), remedy=f"Needed: {LEAST}."))
     share = lambda: chunks(design, values, fit.fitted, reml=True, weights=weights)  # noqa: E731
     shape = _trend(fit, covariate)
-    axes, evidence = _evidence(fit, share, shape)
+    axes, evidence = _evidence(fit, share, shape, weights)
     start = fit_prior(fit.sigma**2 / shape, residual_df(fit))
     prior = fit_theta_prior(axes, evidence, (float(start.df[0]), float(start.variance[0])))
     chance = posterior(evidence, prior)
@@ -87,12 +87,14 @@ def _trend(fit: Fit, covariate: np.ndarray | None) -> np.ndarray:
     return found / np.exp(np.nanmean(np.log(found)))
 
 
-def _evidence(fit: Fit, share: Any, shape: np.ndarray) -> tuple[list[np.ndarray], Evidence]:
+def _evidence(
+    fit: Fit, share: Any, shape: np.ndarray, weights: np.ndarray | None
+) -> tuple[list[np.ndarray], Evidence]:
     """The grid, in the kernels' units, and what every feature says on it; r^2 over the trend's factor."""
     axes: list[np.ndarray] | None = None
     parts = []
     for chunk in share():
-        axes = axes or _axes(fit, chunk)
+        axes = axes or _axes(fit, chunk, weights)
         seen = _look(chunk, grid(axes)[0], np.zeros((len(chunk.rows), 0, chunk.prepared.layout.n_coef)))
         rss = seen.pieces.rss * (chunk.arrays.scale**2 / shape[chunk.rows])[:, None]
         parts.append(Evidence(seen.pieces.logdet, rss, chunk.gram.dof))
@@ -100,17 +102,20 @@ def _evidence(fit: Fit, share: Any, shape: np.ndarray) -> tuple[list[np.ndarray]
     return axes, Evidence(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _axes(fit: Fit, chunk: Chunk) -> list[np.ndarray]:
-    """For each parameter zero, and values from next to nothing to twice the largest estimate."""
+def _axes(fit: Fit, chunk: Chunk, weights: np.ndarray | None) -> list[np.ndarray]:
+    """For each parameter zero, and values from next to nothing to twice the largest estimate.
+
+    Next to nothing: a quarter of the theta at which a level's rows tell as much of its effect as the prior.
+    """
     layout = chunk.prepared.layout
     _require_scalars(layout)
-    largest = np.nanmax(np.abs(fit.theta), axis=0, initial=0.5) * chunk.prepared.theta_scale
+    largest = np.abs(fit.theta[fit.fitted]).max(axis=0) * chunk.prepared.theta_scale
+    row = None if weights is None else weights if weights.ndim == 1 else weights.mean(axis=0)
     axes = []
     for index, (_, _, part) in zip(_indices(chunk), layout.slices, strict=True):
-        rows = int(np.bincount(index).max())
-        for k in range(part.start, part.stop):
-            low = min(0.25 / np.sqrt(rows), largest[k])
-            ladder = np.geomspace(low, 2 * max(largest[k], 0.5), GRID[layout.n_theta] - 1)
+        unit = 1 / np.sqrt(np.bincount(index, row).max())
+        for top in largest[part]:
+            ladder = np.geomspace(unit / 4, 2 * max(top, unit), GRID[layout.n_theta] - 1)
             axes.append(np.concatenate([[0.0], ladder]))
     return axes
 

@@ -160,6 +160,19 @@ def test_without_random_effects_it_is_limma_by_maximum_likelihood():
     )
 
 
+def test_weights_are_those_of_the_fit(simple):
+    """Weights of 4 in all rows: residual variances are those of rows of weight 1 times 4, all else is the same."""
+    values, _, design, asked = simple
+    few, ids = values[:60], list(map(str, range(60)))
+    weights = np.full(30, 4.0)
+    heavy_fit, light_fit = fit_features(design, few, ids, weights=weights), fit_features(design, few, ids)
+    heavy = moderate_components(heavy_fit, design, few, asked, weights=weights)
+    light = moderate_components(light_fit, design, few, asked)
+    np.testing.assert_allclose(heavy["variance"][:, 1], 4 * light["variance"][:, 1], rtol=0.01)
+    np.testing.assert_allclose(heavy["variance"][:, 0], light["variance"][:, 0], rtol=0.01)
+    np.testing.assert_allclose(np.log(heavy["p_value"]), np.log(light["p_value"]), atol=0.01)
+
+
 def test_order_and_unit_of_features_do_not_matter(simple, found):
     values, _, design, asked = simple
     order = np.random.default_rng(1).permutation(400)

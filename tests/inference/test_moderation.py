@@ -136,11 +136,12 @@ def test_trace_of_the_hat_matrix_is_that_of_dense_matrices(formula):
     frame["x"] = rng.normal(size=60)
     values = rng.normal(size=(6, 60)) + 0.7 * rng.normal(size=(6, 7))[:, frame["a"].astype(int)]
     values[rng.random(values.shape) < 0.2] = np.nan
+    weights = rng.uniform(0.5, 2, size=values.shape)
     design = build(parse(formula), frame)
-    fit = fit_features(design, values, list("abcdef"))
-    found = hat_df(fit, design, values)
+    fit = fit_features(design, values, list("abcdef"), weights=weights)
+    found = hat_df(fit, design, values, weights)
     for i in np.flatnonzero(fit.fitted):
-        seen, cov, first = np.isfinite(values[i]), np.eye(60), 0
+        seen, cov = np.isfinite(values[i]), np.diag(1 / weights[i])
         for term in design.random:
             k = term.Z.shape[1]
             indicator = np.eye(len(term.levels))[term.index]
@@ -151,11 +152,10 @@ def test_trace_of_the_hat_matrix_is_that_of_dense_matrices(formula):
                 block[0, 1] = block[1, 0] = fit.variance[i, group[k]]
             cov += z @ np.kron(np.eye(len(term.levels)), block) @ z.T / fit.sigma[i] ** 2
         v, x = np.linalg.inv(cov[np.ix_(seen, seen)]), design.X[seen]
-        residual = v - v @ x @ np.linalg.solve(
-            x.T @ v @ x, x.T @ v
-        )  # I - H = V^-1 (I - X (X'V^-1 X)^-1 X'V^-1)
+        kept = v - v @ x @ np.linalg.solve(x.T @ v @ x, x.T @ v)
+        root = np.sqrt(weights[i, seen])
+        residual = kept / root[:, None] / root  # I - H, rows in units of their standard deviations
         assert found[i] == pytest.approx(np.trace(residual @ residual), rel=1e-9)
-        first += 1
     assert fit.fitted.any()
 
 
