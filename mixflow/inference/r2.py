@@ -56,13 +56,22 @@ def r2(fitted: Fitted) -> pd.DataFrame:
 
 def random_variance(fitted: Fitted, layout: Layout, seen: np.ndarray) -> np.ndarray:
     """Sum over a feature's rows of the variance of the random part, z' Sigma z. (N,)."""
+    total = np.zeros(len(fitted.fit.status))
+    for part in random_variances(fitted, layout, seen):
+        total += part
+    return total
+
+
+def random_variances(fitted: Fitted, layout: Layout, seen: np.ndarray) -> list[np.ndarray]:
+    """The same (N,) of each random effect, in the order of theta."""
     fit = fitted.fit
-    theta, total = np.nan_to_num(fit.theta), np.zeros(len(fit.status))
+    theta, found = np.nan_to_num(fit.theta), []
     for group, _, columns in effect_columns(fitted.design, layout):
         first = 0
         for effect, part in [(effect, part) for own, effect, part in layout.slices if own is group]:
             z = columns[:, first : first + effect.size]
             first += effect.size
             moments = times(seen, (z[:, :, None] * z[:, None, :]).reshape(len(z), -1))
-            total += (effect.matrix(theta[:, part]).reshape(len(total), effect.size**2) * moments).sum(axis=1)
-    return total * fit.sigma**2
+            matrix = effect.matrix(theta[:, part]).reshape(len(theta), effect.size**2)
+            found.append((matrix * moments).sum(axis=1) * fit.sigma**2)
+    return found

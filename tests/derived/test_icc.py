@@ -12,12 +12,9 @@ from scipy.special import logit
 from scipy.stats import norm
 
 from mixflow.derived import ANALYSES, Subject
-from mixflow.design import build
 from mixflow.errors import MixflowError
-from mixflow.formula import parse
 from mixflow.inference.icc import COLUMNS
-from mixflow.inference.refit import Fitted, Recipe
-from mixflow.optimise.fitting import fit_features
+from tests.derived.subjects import of_frame, subject_of
 from tests.inference.many_features import fitted
 
 ICC = ANALYSES["icc"].run
@@ -25,19 +22,6 @@ FOLDER = Path(__file__).parents[1] / "reference"
 R = json.loads((FOLDER / "icc.json").read_text())
 NAMES = [case["name"] for case in R["ratings"]]
 PSYCH = 1e-4  # psych fits with lme4's default optimiser: its own digits
-
-
-def subject_of(fitted: Fitted) -> Subject:
-    return Subject(fitted.fit, fitted.design, fitted.values, recipe=fitted.recipe)
-
-
-def of_frame(
-    formula: str, frame: pd.DataFrame, values: np.ndarray, weights: np.ndarray | None = None
-) -> Subject:
-    design = build(parse(formula), frame)
-    ids = np.array([str(i) for i in range(len(values))], dtype=object)
-    fit = fit_features(design, values, ids, weights=weights)
-    return Subject(fit, design, values, recipe=Recipe(weights))
 
 
 @pytest.fixture(scope="module")
