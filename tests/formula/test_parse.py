@@ -105,8 +105,8 @@ def test_response_offset_and_variables() -> None:
     ("text", "place", "words"),
     [
         ("~ a + hetar1(time + 0 | subject)", 7, "hetar1() is not supported yet"),
-        ("~ cs(x | g)", 3, "cs() is not supported yet"),
-        ("~ a + ou(t | g)", 7, "ou() is not supported yet"),
+        ("~ hetcs(x | g)", 3, "hetcs() is not supported yet"),
+        ("~ a + toep(t | g)", 7, "toep() is not supported yet"),
         ("~ te(age)", 3, "te() is not supported yet"),
         ("~ b + (s(age) | g)", 8, "s() can only be added"),
         ("~ foo(x | g)", 3, "foo() cannot hold a random term"),

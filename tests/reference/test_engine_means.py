@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from mixflow.api import Result
+from mixflow.inference import mean_contrasts
 from mixflow.inference import means as marginal
 from mixflow.inference.tests import test as run_tests
-from tests.reference.engine import asking, by_r, contrast, fitted, values, weights_of
+from tests.reference.engine import CASES, asking, by_r, contrast, fitted, values, weights_of
 
 
 def _compare(result: Result, found: dict[str, Any], df: str) -> np.ndarray:
@@ -47,7 +48,23 @@ def test_means(name: str) -> None:
 def test_contrasts_of_means(name: str) -> None:
     """Treatments against control, polynomial and interaction contrasts: R's weights on the coefficients."""
     result = fitted(name)
-    for entry in by_r(name)["means"]:
+    asked = CASES[name]["inference"]["means"]
+    for entry, words in zip(by_r(name)["means"], asked, strict=True):
         for kind in ("trt.vs.ctrl", "poly", "interaction"):
             if kind in entry:
-                _compare(result, entry[kind], entry["df"])
+                rows = _compare(result, entry[kind], entry["df"])
+                own = _own(result, entry, kind, words)
+                unmatched = [r for r in rows if not np.isclose(own, r, atol=1e-9 * np.abs(rows).max()).all(1).any()]
+                assert not unmatched and len(own) == len(rows), kind
+
+
+def _own(result: Result, entry: dict[str, Any], kind: str, words: dict[str, Any]) -> np.ndarray:
+    """The weights on the coefficients that mixflow's words give: emmeans' rows, in whatever order."""
+    at = {k: v[0] if isinstance(v, list) else v for k, v in (entry["at"] or {}).items()}
+    if kind != "interaction":
+        cells = marginal.means(result.design, entry["factor"], at)
+        return mean_contrasts.weights(kind, cells.names)[1] @ cells.L
+    factors = [entry["factor"], words["interaction"]]
+    cells = marginal.means(result.design, factors, at)
+    levels = [marginal.a_factor(result.design, f).levels for f in factors]
+    return mean_contrasts.interaction(["pairwise", "pairwise"], levels)[1] @ cells.L
