@@ -63,7 +63,7 @@ def limit(search: Search, side: int, quantile: float) -> tuple[np.ndarray, np.nd
     out, status = np.full(n, np.nan), np.full(n, NOT_FOUND, dtype=object)
     inner, outer = search.centre.copy(), np.full(n, side * np.inf)
     c, x, active = search.centre + side * search.step, search.x.copy(), np.arange(n)
-    if np.isfinite(end):
+    if n and np.isfinite(end):
         found = search.evaluate(active, x, np.full(n, end))
         root = _root(search, active, found)
         reached = found.done & (root <= quantile) | (search.centre == end)

@@ -162,6 +162,11 @@ def test_some_quantities_and_refusals() -> None:
         confint(model, level=95)
 
 
+def test_all_features_without_a_correlation() -> None:
+    found = confint(fitted(features=[2, 3]), "profile").query("quantity == 'correlation'")
+    assert found["status"].tolist() == ["not defined", "no variation"]
+
+
 def test_analysis() -> None:
     model = fitted()
     found = ANALYSES["intervals"].run(Subject(model.fit, model.design, model.values), method="wald")
