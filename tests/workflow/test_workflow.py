@@ -89,7 +89,7 @@ def test_all_outputs_logs_and_benchmarks_are_where_they_belong(finished: Path) -
         "gather/mixed.log",
         "analyse/mixed.log",
     }
-    timed = {p.name for p in (finished / "benchmarks/tiny").rglob("*.jsonl")}
+    timed = list((finished / "benchmarks/tiny").rglob("*.jsonl"))
     assert len(timed) == len(logs)
     assert (finished / "results/tiny/tables/mixed.r2.tsv").is_file()
     assert "8 of 8 features" in (finished / "logs/tiny/fit/mixed.1-of-1.log").read_text()
