@@ -51,8 +51,18 @@ group_name <- function(r) {
   name
 }
 
+# nlme evaluates a correlation's formula within each group: factor() there numbers the group's own visits, and a group
+# without the second visit would have its third in the second's place. So visits are numbered over all rows first.
+number_visits <- function(r, frame) {
+  pattern <- "as[.]integer[(]factor[(]([A-Za-z]+)[)][)]"
+  if (is.null(r$correlation) || !grepl(pattern, r$correlation)) return(list(r = r, frame = frame))
+  frame$visit_number <- as.integer(factor(frame[[sub(paste0(".*", pattern, ".*"), "\\1", r$correlation)]]))
+  r$correlation <- sub(pattern, "visit_number", r$correlation)
+  list(r = r, frame = frame)
+}
+
 fit_nlme <- function(case, frame, reml, fixed = NULL) {
-  r <- case[["r"]]; text <- function(x) if (is.null(x)) NULL else eval(parse(text = x))
+  numbered <- number_visits(case[["r"]], frame); r <- numbered$r; frame <- numbered$frame; text <- function(x) if (is.null(x)) NULL else eval(parse(text = x))
   group <- group_name(r)
   if (!is.null(group)) frame <- frame[order(as.integer(frame[[group]])), , drop = FALSE]
   formula <- if (is.null(fixed)) as.formula(if (is.null(r$fixed)) case$formula else r$fixed) else fixed
