@@ -1,37 +1,49 @@
-"""The tables of the models' analyses, as they are exported beside the page."""
+"""A section for each analysis of each model: words, pictures, the leading rows, the whole table as a file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from typing import Any
 
 import pandas as pd
 import xarray as xr
 
+from mixflow.report import columns, leading
+from mixflow.report.pack import Pack
+from mixflow.report.pictures.analyses import pictures
 from mixflow.report.section import Section
+from mixflow.report.shown import Shown
 from mixflow.report.view import View
 from mixflow.store import analyses
 
+STATIC_ROWS = 10
+TEMPLATE = "analysis"
+MOST_CHOICES = 12  # values of a column that can be chosen from a list
 
-def exported(view: View, sections: Sequence[Section]) -> Section:
-    """A section for files only: the table `<model>.<name>` of each analysis that no other section exports.
+
+def sections(view: View) -> list[Section]:
+    """The sections in the order of the models and of the config.
 
     In a copy to share, tables with a row for each level of a grouping factor are left out: levels name
     patients and places.
     """
-    told = {name for section in sections for name in section.tables}
-    tables = {name: table for name, table in named(view).items() if name not in told}
-    return Section("analyses", tables=tables)
-
-
-def named(view: View) -> dict[str, pd.DataFrame]:
-    """`<model>.<name>` -> the table, features named as in the other tables."""
-    return {
-        f"{model}.{name}": with_names(analyses.from_dataset(group), view.names)
+    found = [
+        shown
         for model, groups in analyses.tables(view.tree).items()
         for name, group in groups.items()
-        if not (view.share and _of_levels(view, model, group))
-    }
+        if (shown := _shown(view, model, name, group)) is not None
+    ]
+    titles = Counter(shown.title for shown in found)
+    return [_section(view, shown, len(found), titles[shown.title] > 1) for shown in found]
+
+
+def _shown(view: View, model: str, name: str, group: xr.Dataset) -> Shown | None:
+    if view.share and _of_levels(view, model, group):
+        return None
+    (own,) = [m for m in view.models if m.name == model]
+    table = with_names(analyses.from_dataset(group), view.names)
+    return Shown(own, name, table, dict(group.attrs), view.unit)
 
 
 def with_names(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
@@ -41,6 +53,59 @@ def with_names(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     table = table.copy()
     table.insert(1, "name", [names.get(str(feature), str(feature)) for feature in table["feature"]])
     return table
+
+
+def _section(view: View, shown: Shown, n_analyses: int, repeated: bool) -> Section:
+    shapes = columns.shapes(shown.table, shown.meanings, shown.level)
+    page = leading.first_rows(shown, leading.rows_allowed(n_analyses, len(shapes) + 1))
+    words = {
+        "title": shown.title + (f" ({_which(shown)})" if repeated else ""),
+        "purpose": str(shown.attrs.get("purpose", "")),
+        "help": str(shown.attrs.get("help", "")),
+    }
+    section = Section(f"analysis-{_anchor(shown.key)}", words=words, template=TEMPLATE)
+    section.facts = {
+        "shown": shown,
+        "shapes": shapes,
+        "page": page,
+        "top": page.head(STATIC_ROWS).to_dict("records"),
+        "constants": columns.constants(shown.table),
+        "statuses": Counter(shown.table["status"]).most_common() if "status" in shown.table else [],
+        "options": {k: _told(v) for k, v in shown.options.items() if v is not None},
+    }
+    for i, picture in enumerate(pictures(shown)):
+        section.add(f"picture {i}", picture)
+    section.tables[shown.key] = shown.table
+    return section
+
+
+def _which(shown: Shown) -> str:
+    """What tells an analysis from another of the same title: its model, and its own name where it has one."""
+    return shown.model.title + (f", {shown.name}" if shown.name != shown.analysis else "")
+
+
+def _anchor(text: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in text)
+
+
+def _told(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def embed(pack: Pack, made: list[Section]) -> list[dict[str, Any]]:
+    """The leading rows of each analysis into ``pack``; the facts that the page's script needs of it."""
+    found = []
+    for section in made:
+        if section.template != TEMPLATE or not len(section.facts["page"]):
+            continue
+        page, shapes = section.facts["page"], section.facts["shapes"]
+        pack.text(f"y/{section.id}", columns.packed(page, shapes))
+        chosen = [s.key for s in shapes if s.is_text and s.key not in ("name", "feature")]
+        choices = {c: list(dict.fromkeys(map(str, page[c]))) for c in chosen}
+        choices = {c: values for c, values in choices.items() if 1 < len(values) <= MOST_CHOICES}
+        facts = {"columns": [s.facts() for s in shapes], "choices": choices}
+        found.append({"id": section.id, "all": len(section.facts["shown"].table), **facts})
+    return found
 
 
 def _of_levels(view: View, model: str, group: xr.Dataset) -> bool:

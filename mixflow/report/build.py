@@ -9,7 +9,7 @@ from pathlib import Path
 import xarray as xr
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.report import analyses, html, tables
+from mixflow.report import html, tables
 from mixflow.report.section import Section
 from mixflow.report.sections import sections
 from mixflow.report.share import shareable
@@ -29,14 +29,13 @@ def build(
     """
     view = prepared(tree, features or [], share)
     parts = sections(view)
-    exported = [*parts, analyses.exported(view, parts)]
     out.mkdir(parents=True, exist_ok=True)
     page = out / "report.html"
     _write(page, html.render(view, parts))
     written = [
         page,
-        *tables.write_tsv(exported, out / "tables"),
-        tables.write_workbook(exported, out / "results.xlsx"),
+        *tables.write_tsv(parts, out / "tables"),
+        tables.write_workbook(parts, out / "results.xlsx"),
     ]
     return written + write_figures(parts, out / "figures")
 

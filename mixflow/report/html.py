@@ -24,6 +24,7 @@ SCRIPTS = (
     "table.js",
     "feature.js",
     "results.js",
+    "analysis.js",
     "main.js",
 )
 
@@ -31,7 +32,7 @@ SCRIPTS = (
 def render(view: View, sections: list[Section]) -> str:
     """The page as text."""
     folder = resources.root() / "reports"
-    facts, numbers = payload(view)
+    facts, numbers = payload(view, sections)
     page = _environment(folder).get_template("report.html.j2")
     return page.render(
         view=view,
@@ -69,6 +70,7 @@ def _environment(folder: Path) -> Environment:
             "p": p_value,
             "pct": percent,
             "count": count,
+            "cell": cell,
             "svg": svg_panels,
             "signed": signed,
             "file_name": file_name,
@@ -105,6 +107,19 @@ def p_value(value: Any) -> str:
     if value == 0:
         return "<1e−300"
     return (f"{value:.1e}" if value < 0.001 else f"{value:#.2g}").replace("e-0", "e−").replace("e-", "e−")
+
+
+def cell(value: Any, kind: str) -> str:
+    """A value of an analysis's table by the kind of its column (`mixflow.report.columns`)."""
+    if kind == "yes":
+        return "yes" if value else "no"
+    if kind == "text":
+        return str(value)
+    if abs(value) == float("inf"):
+        return "∞" if value > 0 else "−∞"
+    if kind == "p":
+        return p_value(value)
+    return count(value).replace("-", "−") if kind == "whole" and value == value else number(value)
 
 
 def percent(value: Any, digits: int = 0) -> str:

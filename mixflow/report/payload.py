@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mixflow.report import onefeature
+from mixflow.report import analyses, onefeature
 from mixflow.report.model import ModelView
 from mixflow.report.pack import PRECISE, Pack
+from mixflow.report.section import Section
 from mixflow.report.share import SMALLEST_CELL
 from mixflow.report.story import slugs
 from mixflow.report.view import View
@@ -21,8 +23,8 @@ MOST_LEVELS = 60  # conditional modes are drawn for grouping factors of at most 
 MOST_CELLS = 120_000  # annotation cells in the page
 
 
-def payload(view: View) -> tuple[str, str]:
-    """JSON of the facts, and base64 of the numbers."""
+def payload(view: View, sections: Sequence[Section] = ()) -> tuple[str, str]:
+    """JSON of the facts, and base64 of the numbers; leading rows of the analyses among ``sections``."""
     pack = Pack()
     ids = view.headline.feature_ids
     models = _fitting(view)
@@ -43,6 +45,7 @@ def payload(view: View) -> tuple[str, str]:
     facts["axes"] = _axes(pack, view, named)
     facts["named"] = [view.headline.position[f] for f in named]
     facts["modes"] = _modes(pack, view, named)
+    facts["analyses"] = analyses.embed(pack, list(sections))
     facts["arrays"] = pack.header
     return json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c"), pack.encoded()
 

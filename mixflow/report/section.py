@@ -20,11 +20,19 @@ class Section:
     facts: dict[str, Any] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    words: dict[str, str] | None = None
+    """Title, purpose and help of a section that brings its own."""
+    template: str = ""
 
     @property
     def told(self) -> dict[str, str]:
-        """Title, purpose and help, from reports/sections.yaml."""
-        return _texts()[self.id]
+        """Title, purpose and help: its own, or those of reports/sections.yaml."""
+        return self.words or _texts()[self.id]
+
+    @property
+    def page(self) -> str:
+        """Its template in reports/sections."""
+        return f"sections/{self.template or self.id}.html.j2"
 
     def add(self, key: str, picture: Picture | None) -> None:
         """A picture under the name that the template uses; None is left out."""

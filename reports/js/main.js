@@ -41,6 +41,7 @@ mixflow.start = async function () {
   const pick = (row) => { history.replaceState(null, "", "#feature=" + encodeURIComponent(row.id)); mixflow.open(row.at); };
   if (mixflow.facts.models[0].contrasts.length) mixflow.explorer.start(pick);
   mixflow.one.start();
+  mixflow.analyses(pick);
   addEventListener("hashchange", mixflow.fromAddress);
   mixflow.fromAddress();
   document.documentElement.dataset.ready = "true";

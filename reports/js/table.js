@@ -1,4 +1,5 @@
-/* The table of results: sorted by its headers, 25 rows a page, downloaded as shown. */
+/* The table of results: sorted by its headers, 25 rows a page, downloaded as shown. Tables of analyses inherit
+   from it (analysis.js) with columns, places and a `value` of their own. */
 mixflow.table = {
   columns: [
     { key: "name", label: "Feature", text: true },
@@ -15,25 +16,29 @@ mixflow.table = {
   size: 25, rows: [], page: 0, by: "log10_p", up: true,
 
   start(onPick) {
-    this.node = document.getElementById("x-table");
     this.onPick = onPick;
     if (mixflow.features.id.every((id, i) => id === mixflow.features.name[i])) this.columns = this.columns.filter((c) => c.key !== "id");
+    const get = (id) => document.getElementById(id);
+    this.build(get("x-table"), get("x-back"), get("x-page"), get("x-next"));
+  },
+  build(node, back, told, next) {
+    Object.assign(this, { node, back, told, next });
     const row = mixflow.element("tr");
     for (const column of this.columns) {
       const button = mixflow.element("button", { type: "button", onclick: () => this.sortBy(column.key) }, column.label);
       row.append(mixflow.element("th", { scope: "col", class: column.text ? "" : "n", "data-key": column.key }, button));
     }
-    this.node.tHead.append(row);
-    document.getElementById("x-back").addEventListener("click", () => this.turn(-1));
-    document.getElementById("x-next").addEventListener("click", () => this.turn(1));
+    this.node.tHead.replaceChildren(row);
+    back.addEventListener("click", () => this.turn(-1));
+    next.addEventListener("click", () => this.turn(1));
   },
   show(rows) { this.rows = rows; this.page = 0; this.sort(); this.draw(); },
   sortBy(key) { this.up = this.by === key ? !this.up : true; this.by = key; this.page = 0; this.sort(); this.draw(); },
+  value(r) { return this.by === "status" ? mixflow.facts.statuses[r.status] : r[this.by]; },
   sort() {
-    const key = this.by, sign = this.up ? 1 : -1;
-    const value = (r) => (key === "status" ? mixflow.facts.statuses[r.status] : r[key]);
+    const sign = this.up ? 1 : -1;
     this.rows = this.rows.slice().sort((a, b) => {
-      const x = value(a), y = value(b);
+      const x = this.value(a), y = this.value(b);
       if (typeof x === "string") return sign * x.localeCompare(y, "en", { numeric: true });
       if (!Number.isFinite(x) || !Number.isFinite(y)) return Number.isFinite(y) - Number.isFinite(x); /* no number: last */
       return sign * (x - y);
@@ -48,14 +53,14 @@ mixflow.table = {
       if (th.dataset.key === this.by) th.setAttribute("aria-sort", this.up ? "ascending" : "descending");
       else th.removeAttribute("aria-sort");
     }
-    document.getElementById("x-page").textContent = `page ${this.page + 1} of ${pages}`;
-    document.getElementById("x-back").disabled = this.page === 0;
-    document.getElementById("x-next").disabled = this.page >= pages - 1;
+    this.told.textContent = `page ${this.page + 1} of ${pages}`;
+    this.back.disabled = this.page === 0;
+    this.next.disabled = this.page >= pages - 1;
   },
   line(r) {
     const row = mixflow.element("tr");
     this.columns.forEach((column, i) => {
-      const content = i === 0 ? mixflow.element("button", { type: "button", class: "link", onclick: () => this.onPick(r) }, r.name) : column.show ? column.show(r) : r[column.key];
+      const content = i === 0 && r.at !== undefined ? mixflow.element("button", { type: "button", class: "link", onclick: () => this.onPick(r) }, r.name) : column.show ? column.show(r) : r[column.key];
       row.append(mixflow.element(i === 0 ? "th" : "td", i === 0 ? { scope: "row" } : { class: column.text ? "" : "n" }, content));
     });
     return row;

@@ -17,7 +17,7 @@ from mixflow.errors import MixflowError
 from mixflow.pipeline import analyse, local, setup
 from mixflow.pipeline.paths import Paths
 from mixflow.report import tables
-from mixflow.report.analyses import exported
+from mixflow.report.analyses import sections
 from mixflow.report.section import Section
 from mixflow.report.view import View
 from mixflow.store import analyses, verify, zarr_io
@@ -109,17 +109,17 @@ def test_the_words_of_an_analysis_travel_with_its_table(tree: xr.DataTree) -> No
 
 
 def test_each_table_is_exported_and_levels_are_not_shared(tree: xr.DataTree, tmp_path: Path) -> None:
-    section = exported(View(tree), [])
-    paths = [path.name for path in tables.write_tsv([section], tmp_path)]
+    made = sections(View(tree))
+    assert made[0].told["title"].startswith("Spread of groups (")
+    paths = [path.name for path in tables.write_tsv(made, tmp_path)]
     assert paths == [f"mixed.{name}.tsv" for name in ASKED]
     table = pd.read_csv(tmp_path / "mixed.spread.tsv", sep="\t")
     assert list(table)[:3] == ["feature", "name", "group"] and len(table) == 8
-    assert exported(View(tree), [section]).tables == {}
     groups = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
     named = groups["/analyses/mixed/wide"]["group"].copy(data=np.array(["site 3"] * 8, dtype=object))
     groups["/analyses/mixed/wide"] = groups["/analyses/mixed/wide"].assign(group=named)
-    shared = exported(View(xr.DataTree.from_dict(groups), share=True), [])
-    assert list(shared.tables) == ["mixed.counted", "mixed.spread"]
+    shared = sections(View(xr.DataTree.from_dict(groups), share=True))
+    assert [name for each in shared for name in each.tables] == ["mixed.counted", "mixed.spread"]
 
 
 def test_a_table_longer_than_a_sheet_is_cut_with_a_word(tmp_path: Path, monkeypatch) -> None:

@@ -12,12 +12,16 @@ from mixflow.report.build import prepared
 from mixflow.report.section import Section
 from mixflow.report.sections import sections
 from mixflow.report.view import View
+from tests.report import synthetic_analyses
 from tests.report.synthetic import study
 
 
 @pytest.fixture(scope="session")
 def tree() -> xr.DataTree:
-    return study()
+    made = study()
+    ids = [str(i) for i in made["fits/mixed"]["feature"].values]
+    asked = {"r2": (synthetic_analyses.r2(ids), {}), "terms": (synthetic_analyses.terms(ids), {"type": 3})}
+    return synthetic_analyses.add(made, "mixed", asked)
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def rows(page: Any, column: int) -> list[str]:
 def test_sections_are_filled_and_nothing_is_asked_of_the_network(opened: Page) -> None:
     for section in opened.page.query_selector_all("main > section"):
         assert len(section.inner_text()) > 100, section.get_attribute("id")
-    assert opened.page.locator("main > section").count() == 11
+    assert opened.page.locator("main > section").count() == 13
     assert [u for u in opened.asked if not u.startswith(("file:", "blob:", "data:"))] == []
 
 
@@ -174,6 +174,24 @@ def test_a_feature_without_values_says_where_they_are(page: Any) -> None:
     assert page.inner_text("#f-view h3") == name and "--feature" in page.inner_text("#f-view")
 
 
+def test_an_analysis_is_searched_filtered_and_sorted(page: Any, report: Path) -> None:
+    table = pd.read_csv(report / "tables/mixed.terms.tsv", sep="\t")
+    home = page.locator('[data-analysis="analysis-mixed-terms"]')
+    first = "r => r.map(e => e.children[0].innerText)"
+    assert home.locator("tbody tr").evaluate_all(first) == list(table["name"][:10])
+    assert home.locator("tbody tr").first.inner_text().split("\t")[6] == "<1e−300"
+    home.locator("select").select_option("time")
+    assert home.locator("tbody tr").evaluate_all(first) == list(table["name"][1:20:2])
+    home.locator("th[data-key=statistic] button").press("Enter")
+    assert home.locator("th[data-key=statistic]").get_attribute("aria-sort") == "ascending"
+    assert home.locator("tbody tr").first.locator("th").inner_text() == table["name"].iloc[-1]
+    home.locator("input").fill(table["name"][6])
+    page.wait_for_timeout(200)
+    assert "of the" in home.locator("p.note").inner_text()
+    home.locator("tbody button").first.click()
+    assert page.inner_text("#f-view h3") == home.locator("tbody th").first.inner_text()
+
+
 def test_the_theme_is_switched_and_named(page: Any) -> None:
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.click("#theme")
@@ -215,7 +233,13 @@ def test_axe_finds_nothing_serious(browser: Any, report: Path, scheme: str, widt
 
 def test_the_page_is_readable_with_scripts_off(browser: Any, report: Path) -> None:
     page = Page(browser, report / "report.html", java_script_enabled=False)
-    for selector in ("#static-results table", "#results svg", "#static-feature svg", "#methods-text"):
+    for selector in (
+        "#static-results table",
+        "#results svg",
+        "#static-feature svg",
+        "#methods-text",
+        "#analysis-mixed-terms table",
+    ):
         assert page.page.locator(selector).first.is_visible(), selector
     assert not page.page.locator("#explorer").is_visible() and not page.page.locator("#theme").is_visible()
     page.context.close()

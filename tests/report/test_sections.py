@@ -21,8 +21,8 @@ from mixflow.report.view import View
 from mixflow.status import MEANING, Status
 from tests.report.synthetic import study
 
-IDS = ["summary", "design", "quality", "batch", "results", "onegroup", "variance", "feature", "status"]
-IDS += ["methods", "provenance"]
+IDS = ["summary", "design", "quality", "batch", "results", "onegroup", "variance", "analysis-mixed-r2"]
+IDS += ["analysis-mixed-terms", "feature", "status", "methods", "provenance"]
 
 
 def test_every_section_keeps_the_contract(parts: dict[str, Section]) -> None:

@@ -1,0 +1,64 @@
+"""Analyses of the made-up study: tables with the columns of the real ones, numbers by a formula.
+
+Some features have no number and another status, as in the field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixflow.derived import ANALYSES
+from mixflow.store import analyses
+
+
+def add(
+    tree: xr.DataTree, model: str, made: Mapping[str, tuple[pd.DataFrame, dict[str, Any]]]
+) -> xr.DataTree:
+    """``tree`` with the analyses ``made`` (table, options) of ``model``."""
+    groups = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
+    groups[f"/analyses/{model}"] = xr.Dataset()
+    for name, (table, options) in made.items():
+        groups[f"/analyses/{model}/{name}"] = dataset(name, table, options)
+    return xr.DataTree.from_dict(groups)
+
+
+def dataset(name: str, table: pd.DataFrame, options: dict[str, Any]) -> xr.Dataset:
+    """The group of one analysis as the step `analyse` writes it."""
+    own = ANALYSES[name]
+    assert list(table) == list(own.columns), name
+    words = {key: getattr(own, key) for key in ("title", "purpose", "help")}
+    return analyses.to_dataset(table, own.columns, analysis=name, options=json.dumps(options), **words)
+
+
+def r2(ids: list[str]) -> pd.DataFrame:
+    """Variance explained; the third feature was not fitted."""
+    n = len(ids)
+    marginal = np.linspace(0.02, 0.6, n)
+    table = pd.DataFrame({"feature": ids, "r2_marginal": marginal, "r2_conditional": marginal + 0.2})
+    table["var_fixed"], table["var_random"], table["var_residual"] = marginal, 0.2, 0.8 - marginal
+    table["status"] = "ok"
+    table.loc[2, ["r2_marginal", "r2_conditional", "var_fixed", "var_random", "var_residual"]] = np.nan
+    table.loc[2, "status"] = "too few observations"
+    return table
+
+
+def terms(ids: list[str]) -> pd.DataFrame:
+    """Tests of two terms; p-values down to an underflow."""
+    n = len(ids)
+    p = np.geomspace(1e-12, 1.0, 2 * n)
+    p[0] = 0.0
+    table = pd.DataFrame({"feature": np.repeat(ids, 2), "term": np.tile(["dose", "time"], n)})
+    table["df_num"], table["df"] = np.tile([2.0, 1.0], n), np.where(np.arange(2 * n) % 5 == 0, np.inf, 40.5)
+    table["statistic"], table["p_value"], table["q_value"], table["status"] = (
+        30 * (1 - p),
+        p,
+        np.sqrt(p),
+        "ok",
+    )
+    return table
