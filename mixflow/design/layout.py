@@ -36,7 +36,8 @@ class Layout:
     """Groups with most levels first (the first is the arrow's block-diagonal part), coefficients, REML.
 
     ``residual``: the residual covariance where it hangs on theta (its parameters come last). ``leads``:
-    whether the first group leads the arrow; not where units of correlated rows span its levels.
+    whether the first group leads the arrow; not where units of correlated rows span its levels. ``block``:
+    most features that a kernel takes at once.
     """
 
     groups: tuple[GroupBlock, ...]
@@ -44,6 +45,7 @@ class Layout:
     reml: bool
     residual: Residual | None = None
     leads: bool = True
+    block: int = 128
 
     @cached_property
     def n_random(self) -> int:

@@ -32,12 +32,12 @@ MAX_ITERATIONS = 240
 
 
 def block_size(layout: Layout) -> int:
-    """Features a block: a power of two between 1 and 128, from the layout alone.
+    """Features a block: a power of two between 1 and the layout's ``block``, from the layout alone.
 
     Larger ones cost the same a feature, but the last rounds, with few features left, are mostly padding.
     """
     fit = max(1, BLOCK_FLOATS // max(layout.floats * (1 + layout.n_theta), 1))
-    return int(min(128, 2 ** int(np.log2(fit))))
+    return int(min(layout.block, 2 ** int(np.log2(fit))))
 
 
 def minimise(layout: Layout, data: Data, start: np.ndarray) -> State:

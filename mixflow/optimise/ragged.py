@@ -35,6 +35,9 @@ LEAD = 32
 CORNER = np.array([2, 4, 6, 10, 16, 28])
 """Padded numbers of levels of a group in the corner, whose cost is cubic; above, multiples of 16."""
 
+BLOCK = 16
+"""Features a block at most: buckets are small, and so are the last rounds, where blocks are mostly padding."""
+
 SHARED = 0.1
 """Modes of a group are kept if at least this share of (feature, level of the design) was observed."""
 
@@ -117,7 +120,7 @@ def _layout(design: Design, reml: bool, effects: list[RandomEffect], n_levels: d
         GroupBlock(name, n, tuple(e.within for e in effects if e.group == name))
         for name, n in n_levels.items()
     )
-    return Layout(groups, len(design.coef_names), reml)
+    return Layout(groups, len(design.coef_names), reml, block=BLOCK)
 
 
 def _shared(data: Ragged, prepared: Prepared) -> tuple[int, ...]:
