@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import yaml
@@ -135,7 +136,8 @@ def figure(table: pd.DataFrame, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     axes.invert_yaxis()
     axes.legend(frameon=False, fontsize=8)
-    drawn.savefig(path, metadata={"Date": None})
+    with mpl.rc_context({"svg.hashsalt": "calibration"}):  # the same names in the file each time
+        drawn.savefig(path, metadata={"Date": None})
 
 
 def main(config_file: str, work: str, reports: str) -> None:
