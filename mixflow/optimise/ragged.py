@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,9 @@ def _prepare(design: Design, reml: bool) -> tuple[Prepared, list[list]]:
     ones = tuple(np.ones(z.shape[1]) for z in columns)
     levels = tuple(t[0].levels for t in terms)
     theta_scale = np.ones(layout.n_theta)
-    return Prepared(model, layout, None, tuple(effects), theta_scale, index, columns, ones, levels), terms
+    builder: Any = None  # cross-products come from `design.ragged.gram`
+    prepared = Prepared(model, layout, builder, tuple(effects), theta_scale, index, columns, ones, levels)
+    return prepared, terms
 
 
 def _require_plain(design: Design) -> None:
