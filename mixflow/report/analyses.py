@@ -47,10 +47,10 @@ def _shown(view: View, model: str, name: str, group: xr.Dataset) -> Shown | None
 
 
 def with_names(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
-    """The table with the column `name` after `feature`, where it has none."""
-    if "name" in table or "feature" not in table:
+    """The table with the column `name` after `feature`; a column of its own of that name is called `of`."""
+    if "feature" not in table:
         return table
-    table = table.copy()
+    table = table.rename(columns={"name": "of"})
     table.insert(1, "name", [names.get(str(feature), str(feature)) for feature in table["feature"]])
     return table
 

@@ -35,6 +35,7 @@ LABELS = {
     "null_bic": "BIC (simpler)",
     "std_dev": "SD",
     "term_2": "second term",
+    "of": "mean or contrast",
 }
 ALWAYS = ("feature", "name", "status")
 INTERVALS = (("conf_low", "conf_high"),)

@@ -24,7 +24,7 @@ LEADING = {
 """The column that an analysis is about, where that is no p: largest first."""
 TOGETHER = ("intervals", "smooths", "moderated_components", "partition", "means")
 """Analyses whose rows of one feature are read together."""
-PARTS = ("contrast", "term", "term_2", "quantity", "smooth", "at", "level", "source")
+PARTS = ("contrast", "term", "term_2", "quantity", "smooth", "at", "level", "source", "of")
 """Columns that split a table into parts; each part gives its first rows."""
 
 

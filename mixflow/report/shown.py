@@ -45,7 +45,8 @@ class Shown:
     @cached_property
     def meanings(self) -> dict[str, str]:
         """What each column is, with its unit."""
-        return json.loads(str(self.attrs.get("columns") or "{}"))
+        told = json.loads(str(self.attrs.get("columns") or "{}"))
+        return told | {"of": told.get("name", told.get("of", "")), "name": "name of the feature"}
 
     @property
     def alpha(self) -> float:

@@ -62,3 +62,75 @@ def terms(ids: list[str]) -> pd.DataFrame:
         "ok",
     )
     return table
+
+
+TEXTS = {
+    "contrast": ["high vs control"],
+    "term": ["dose", "time"],
+    "quantity": ["std_dev", "correlation"],
+    "group": ["subject"],
+    "source": ["dose", "subject", "Residual"],
+    "role": ["biological"],
+    "smooth": ["s(age, k = 5)"],
+    "level": ["A", "B", "C", "D", "E"],
+    "at": ["40 (mean - sd)", "50 (mean)"],
+    "equivalent": ["yes", "no"],
+    "comparison": ["T vs R"],
+    "name": ["high", "low"],
+}
+"""Values of columns of text; every combination of the first found of `SPLIT` is a row of a feature."""
+SPLIT = {
+    "moderated": "contrast",
+    "averaged_tests": "contrast",
+    "terms": "term",
+    "slopes": "quantity",
+    "intervals": "quantity",
+    "partition": "source",
+    "smooths": "level",
+    "smooth_edf": "level",
+    "benchmarking": "level",
+    "slopes_by": "at",
+    "means": "name",
+    "moderated_components": "term",
+}
+POINTS = 7
+
+
+def made_up(name: str, ids: list[str]) -> pd.DataFrame:
+    """A table of the analysis ``name`` with numbers of the right kind, some missing, some endless."""
+    rng = np.random.default_rng(7)
+    own, parts = ANALYSES[name], TEXTS.get(SPLIT.get(name, ""), [""])
+    repeat = len(parts) * (POINTS if name == "smooths" else 1)
+    n = len(ids) * repeat
+    table = pd.DataFrame({"feature": np.repeat(ids, repeat)})
+    centre = rng.normal(0, 0.3, n)
+    for column in list(own.columns)[1:]:
+        table[column] = _column(column, n, centre, rng)
+    if name in SPLIT:
+        table[SPLIT[name]] = np.resize(np.repeat(parts, repeat // len(parts)), n)
+    if name == "smooths":
+        table["x"] = np.resize(np.linspace(20, 80, POINTS), n)
+    numbers = table.select_dtypes("float").columns
+    if len(ids) > 3:
+        table.loc[table["feature"] == ids[1], numbers] = np.nan
+    if "conf_high" in table and len(ids) > 4:
+        table.loc[table["feature"] == ids[3], "conf_high"] = np.inf
+    return table[list(own.columns)]
+
+
+def _column(column: str, n: int, centre: np.ndarray, rng: np.random.Generator) -> Any:
+    if column == "status":
+        return "ok"
+    if column in TEXTS:
+        return np.resize(TEXTS[column], n)
+    if column in ("term_2", "method", "kind", "null", "full", "fitted_by", "slope", "by"):
+        return "given"
+    if column.endswith("low") or "low_" in column:
+        return centre - rng.uniform(0.05, 0.4, n)
+    if column.endswith("high") or "high_" in column:
+        return centre + rng.uniform(0.05, 0.4, n)
+    if column in ("n", "rank", "n_obs"):
+        return rng.integers(1, 40, n)
+    if column in ("estimate", "ratio", "raw", "shrunken"):
+        return centre
+    return rng.uniform(0, 1, n)

@@ -148,8 +148,8 @@ def points(
 ) -> None:
     """A scatter, as pixels where it is dense."""
     ax.scatter(
-        x, y, s=size, c=colour, marker=marker, label=label, linewidths=0,
-        **{"alpha": 0.75, "rasterized": len(x) > DENSE, **style},
+        x, y, s=size, c=colour, marker=marker, label=label,
+        **{"linewidths": 0, "alpha": 0.75, "rasterized": len(x) > DENSE, **style},
     )  # fmt: skip
 
 

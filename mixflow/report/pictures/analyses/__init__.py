@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mixflow.report.pictures.analyses import curves, groups, over_features, shares, shrinkage
 from mixflow.report.pictures.base import Picture
 from mixflow.report.shown import Shown
 
-Draw = Callable[[Shown], list[Picture]]
-DRAWN: dict[str, Draw] = {}
+DRAWN: dict[str, Callable[[Shown], list[Picture]]] = {
+    "averaged_tests": shrinkage.averaged,
+    "benchmarking": groups.benchmarking,
+    "design_effect": shares.design_effect,
+    "equivalence": over_features.equivalence,
+    "icc": over_features.icc,
+    "intervals": over_features.quantities,
+    "lrt": shares.p_values,
+    "means": curves.means,
+    "moderated": shrinkage.moderated,
+    "moderated_components": shrinkage.components,
+    "partition": shares.partition,
+    "r2": shares.r2,
+    "slopes": over_features.slopes,
+    "slopes_by": curves.slopes_by,
+    "smooth_edf": shares.smooth_edf,
+    "smooths": curves.smooths,
+    "terms": shares.p_values,
+}
 
 
 def pictures(shown: Shown) -> list[Picture]:
