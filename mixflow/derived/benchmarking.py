@@ -24,7 +24,8 @@ register(
             " have small groups at both ends. shrunken draws each group towards the overall mean by its"
             " reliability. Funnel limits show how far raw means of groups of this size lie by chance alone if all"
             " groups were alike (Spiegelhalter 2005): 95 % as a warning, 99.8 % as an alarm. Limits of shrunken"
-            " effects hold for each group by itself; ranks are poorly known even where effects are not (Goldstein"
+            " effects allow for the estimated variances (Prasad and Rao 1990) and hold for each group by itself;"
+            " ranks are poorly known even where effects are not (Goldstein"
             " and Spiegelhalter 1996)."
         ),
         run=run,

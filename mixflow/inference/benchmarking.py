@@ -8,6 +8,7 @@ from scipy import sparse
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
+from mixflow.design import RandomColumns
 from mixflow.design.layout import Layout
 from mixflow.design.observed import times
 from mixflow.errors import MixflowError, Problem
@@ -23,7 +24,7 @@ COLUMNS = {
     "n": "observed values of the level",
     "raw": "mean residual of the level after the fixed effects, not shrunken (unit of the feature)",
     "shrunken": "conditional mode: the raw mean drawn towards zero as far as chance explains it",
-    "std_error": "conditional standard deviation of the shrunken effect",
+    "std_error": "standard error of the shrunken effect, that of the estimated variances and fixed effects included",
     "conf_low": "lower limit of the shrunken effect",
     "conf_high": "upper limit of the shrunken effect",
     "reliability": "how far the shrunken effect rests on the level's own values: 0 not at all, 1 altogether",
@@ -43,8 +44,8 @@ def benchmark(fitted: Fitted, group: str, level: float = 0.95) -> pd.DataFrame:
 
     Funnel limits and z (Spiegelhalter 2005, Stat. Med. 24:1185) take the variance of a level's mean residual
     without a difference between levels: residuals and the model's other random effects within the level; the
-    uncertainty of the fixed part is left out. Raises where the group is no single random intercept, or where
-    residuals are correlated.
+    uncertainty of the fixed part is left out. Standard errors of shrunken effects: `_mean_squared_error`.
+    Raises where the group is no single random intercept, or where residuals are correlated.
     """
     fit, layout = fitted.fit, prepare(fitted.design, fitted.fit.reml).layout
     term = _term(fitted, group)
@@ -55,20 +56,37 @@ def benchmark(fitted: Fitted, group: str, level: float = 0.95) -> pd.DataFrame:
     line = np.where(weights > 0, np.nan_to_num(fitted.values) - fixed_part(fit, fitted.design), 0.0)
     raw = times(weights * line, marks) / held
     chance = np.sqrt(_chance(fitted, layout, group, weights, marks)) / held
-    own = fit.components.index((group, INTERCEPT, ""))
+    between = fit.variance[:, fit.components.index((group, INTERCEPT, ""))]
+    centre = (
+        np.stack([times(weights * column, marks) for column in fitted.design.X.T], axis=2) / held[:, :, None]
+    )
+    error = _mean_squared_error(fitted, group, between, chance**2, centre)
+    sizes = times((weights > 0) * 1.0, marks)
     return _table(
-        fitted,
-        term.levels,
-        times((weights > 0) * 1.0, marks),
-        raw,
-        chance,
-        fit.variance[:, own],
-        group,
-        level,
+        fitted, term.levels, group, sizes, raw, chance, between, half=ndtri(0.5 + level / 2), mse=error
     )
 
 
-def _term(fitted: Fitted, group: str):
+def _mean_squared_error(
+    fitted: Fitted, group: str, between: np.ndarray, chance: np.ndarray, centre: np.ndarray
+) -> np.ndarray:
+    """Mean squared error of the shrunken effects, g1 + g2 + 2 g3. (N, levels).
+
+    The levels' raw means are a Fay-Herriot model with variances A between and D_j within levels, and its
+    second-order approximation is used (Prasad and Rao 1990, J. Am. Stat. Assoc. 85:163; REML: Datta and
+    Lahiri 2000, Stat. Sinica 10:613): g1 the conditional variance, g2 from the fixed effects at the level's
+    mean covariates ``centre`` (N, levels, p), g3 from the estimate of A, which may be zero. ``chance`` is D.
+    """
+    fit = fitted.fit
+    total = between[:, None] + chance
+    g2 = np.einsum("nla,nab,nlb->nl", centre, fit.beta_cov, centre) * (chance / total) ** 2
+    known = np.nansum(total**-2.0, axis=1)
+    variance = 2 / np.where(known > 0, known, np.nan)
+    g3 = chance**2 / total**3 * variance[:, None]
+    return fit.mode_sds[group] ** 2 + g2 + 2 * g3
+
+
+def _term(fitted: Fitted, group: str) -> RandomColumns:
     """The random intercept of the group; raises for what this analysis does not know."""
     design = fitted.design
     own = [term for term in design.random if term.group == group]
@@ -132,43 +150,51 @@ def _within(
 def _table(
     fitted: Fitted,
     levels: tuple[str, ...],
+    group: str,
     n: np.ndarray,
     raw: np.ndarray,
     chance: np.ndarray,
     variance: np.ndarray,
-    group: str,
-    level: float,
+    *,
+    half: float,
+    mse: np.ndarray,
 ) -> pd.DataFrame:
     """Arrays (N, levels) as rows; levels without a value of the feature have none."""
     fit = fitted.fit
-    mode, sd = fit.modes[group], fit.mode_sds[group]
-    seen = (n > 0) & np.isfinite(mode)
-    rank = np.full(mode.shape, np.nan)
-    for i, row in enumerate(seen):
-        rank[i, row] = rankdata(-mode[i, row], method="min")
-    between = np.where(variance > 0, variance, np.nan)[:, None]
-    half = ndtri(0.5 + level / 2) * sd
+    mode, error = fit.modes[group], np.sqrt(mse)
     numbers = {
         "raw": raw,
         "shrunken": mode,
-        "std_error": sd,
-        "conf_low": mode - half,
-        "conf_high": mode + half,
-        "reliability": np.where(variance[:, None] == 0, 0.0, 1 - sd**2 / between),
-        "rank": rank,
+        "std_error": error,
+        "conf_low": mode - half * error,
+        "conf_high": mode + half * error,
+        "reliability": _reliability(variance, fit.mode_sds[group]),
+        "rank": _ranks(mode, (n > 0) & np.isfinite(mode)),
         "z": raw / chance,
     }
     for name, p in FUNNEL.items():
-        numbers |= {
-            f"funnel_{end}_{name}": sign * ndtri(0.5 + p / 2) * chance
-            for end, sign in (("low", -1), ("high", 1))
-        }
-    kept = (n > 0).ravel()
+        for end, sign in (("low", -1), ("high", 1)):
+            numbers[f"funnel_{end}_{name}"] = sign * ndtri(0.5 + p / 2) * chance
+    label = np.array([MEANING[Status(s)].label for s in fit.status], dtype=object)
     table = {
         "feature": np.repeat(fit.feature_ids, len(levels)),
         "level": np.tile(np.array(levels, dtype=object), len(n)),
         "n": n.ravel().astype(int),
+        "status": np.repeat(label, len(levels)),
     }
-    table |= {k: np.where(fit.fitted[:, None], v, np.nan).ravel() for k, v in numbers.items()}
-    status = np.repeat(np.array([MEANING[Status(s)].label for s in fit.status], dtype=object), len(levels))
-    return pd.DataFrame(table | {"status": status})[kept].reset_index(drop=True)[list(COLUMNS)]
+    table |= {name: np.where(fit.fitted[:, None], v, np.nan).ravel() for name, v in numbers.items()}
+    return pd.DataFrame(table)[(n > 0).ravel()].reset_index(drop=True)[list(COLUMNS)]
+
+
+def _reliability(variance: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """1 - conditional over marginal variance, 0 where there is none. (N, levels)."""
+    between = np.where(variance > 0, variance, np.nan)[:, None]
+    return np.where(variance[:, None] == 0, 0.0, 1 - sd**2 / between)
+
+
+def _ranks(mode: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Ranks of the levels seen, 1 = highest. (N, levels)."""
+    rank = np.full(mode.shape, np.nan)
+    for i, row in enumerate(seen):
+        rank[i, row] = rankdata(-mode[i, row], method="min")
+    return rank

@@ -113,6 +113,18 @@ def test_chance_counts_the_other_random_effects_as_dense_matrices_do(hospitals: 
             np.testing.assert_allclose(row.z, own @ line / np.sqrt(own @ v @ own), rtol=1e-9)
 
 
+def test_standard_errors_are_prasad_and_raos() -> None:
+    """Fay and Herriot's model worked out level by level, of a feature with a constant as fixed part."""
+    whole = fitted("~ 1 + (1 | subject)")
+    table = BENCHMARK(subject_of(whole), group="subject")
+    one = table[table["feature"] == "gaps"]
+    i = list(whole.fit.feature_ids).index("gaps")
+    a, d = whole.fit.variance[i, 0], whole.fit.sigma[i] ** 2 / one["n"].to_numpy()
+    g1, g2 = a * d / (a + d), (d / (a + d)) ** 2 / (1 / (a + d)).sum()
+    g3 = d**2 / (a + d) ** 3 * 2 / ((a + d) ** -2.0).sum()
+    np.testing.assert_allclose(one["std_error"] ** 2, g1 + g2 + 2 * g3, rtol=1e-6)
+
+
 def test_features_without_a_fit_and_no_features() -> None:
     whole = fitted("~ x + (1 | subject)")
     table = BENCHMARK(subject_of(whole), group="subject").set_index("feature")
