@@ -72,12 +72,23 @@ modes_nlme <- function(found, frame) {
   first_levels(do.call(rbind, rows))
 }
 
+# (X' V^-1 X)^-1 as lme4 and nlme have it. glmmTMB's own covariance adds, by REML, what the error of the variance
+# parameters does to the coefficients.
+vcov_tmb <- function(fit) {
+  z <- as.matrix(getME(fit, "Z")); x <- getME(fit, "X"); g <- VarCorr(fit)$cond
+  stopifnot(length(g) == 1)
+  levels <- ncol(z) / nrow(g[[1]])
+  v <- z %*% kronecker(diag(levels), matrix(g[[1]], nrow(g[[1]]))) %*% t(z) + diag(sigma(fit)^2, nrow(z))
+  as.matrix(solve(t(x) %*% solve(v, x)))
+}
+
 run_tmb <- function(case, frame) {
   numbers <- all.vars(as.formula(case$formula)); frame <- frame[, numbers]
-  fit <- fit_tmb(case, frame); beta <- fixef(fit)$cond; v <- vcov(fit)$cond; names <- mixflow_names(names(beta), frame)
+  fit <- fit_tmb(case, frame); beta <- fixef(fit)$cond; v <- vcov_tmb(fit); names <- mixflow_names(names(beta), frame)
   matrices <- lapply(VarCorr(fit)$cond, function(m) unname(matrix(m, nrow(m))))
-  out <- list(n = nobs(fit), loglik = as.numeric(logLik(fit)), gradient = max(abs(fit$obj$gr(fit$fit$par))), sigma = sigma(fit),
-              coefficients = coefficient_table(names, beta, as.matrix(v)), vcov = unname(as.matrix(v)), random = matrices,
+  out <- list(n = nobs(fit), loglik = -fit$fit$objective, gradient = max(abs(fit$obj$gr(fit$fit$par))), sigma = sigma(fit),
+              coefficients = coefficient_table(names, beta, v, se_by_glmmTMB = unname(sqrt(diag(as.matrix(vcov(fit)$cond))))),
+              vcov = unname(v), random = matrices,
               random_columns = lapply(VarCorr(fit)$cond, function(m) I(colnames(m))))
   if (isTRUE(case$inference$modes)) {
     found <- as.data.frame(ranef(fit, condVar = FALSE))
