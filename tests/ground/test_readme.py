@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+import textwrap
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,6 +27,39 @@ def test_config_of_the_readme_has_eight_lines_and_is_valid(tmp_path: Path) -> No
     config = tmp_path / "config.yaml"
     config.write_text(block[1], encoding="utf-8")
     assert validate(config) == []
+
+
+def test_further_keys_of_the_readme_are_those_of_a_model(tmp_path: Path) -> None:
+    from mixflow.study.validate import validate
+
+    first, further = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    study = yaml.safe_load(first)
+    study["models"]["mixed"] |= yaml.safe_load(textwrap.dedent(further))
+    for name in ("proteins.csv", "features.tsv", "samples.tsv"):
+        shutil.copy(STUDY / name, tmp_path)
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(study), encoding="utf-8")
+    assert validate(config) == []
+
+
+def test_numbers_of_the_readme_are_those_of_the_program() -> None:
+    """The example of repeated visits: what the comments show is what the calls return."""
+    import mixflow
+
+    block = next(b for b in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "orthodont" in b)
+    orthodont = pd.read_csv(ROOT / "tests" / "reference" / "data" / "Orthodont__nlme.csv")
+    lines = [line for line in block.splitlines() if not line.startswith("#")]
+    known = {"mixflow": mixflow, "orthodont": orthodont}
+    exec(lines[0], known)
+    shown = re.findall(r"^(?!#)(.+)\n((?:#.*\n)+)", block, flags=re.MULTILINE)
+    assert len(shown) == 2
+    for call, comment in shown:
+        table = eval(call, known)
+        columns = comment.splitlines()[0].removeprefix("#").split()
+        text = table[columns].round(4).to_string(index=False)
+        assert [line.split() for line in text.splitlines()] == [
+            line.removeprefix("#").split() for line in comment.splitlines()
+        ]
 
 
 def test_sheet_of_the_readme_is_the_head_of_the_embedded_one() -> None:
