@@ -19,7 +19,7 @@ DEMO := alzheimer-csf
 .PHONY: help demo test coverage lint bench bench-cases calibration lock clean env
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 env: $(VENV)/.package ## make the environment in .venv (once; the other targets do it themselves)
 
