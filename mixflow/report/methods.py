@@ -6,8 +6,10 @@ import numpy as np
 import yaml
 
 from mixflow import resources
+from mixflow.report import method_words
 from mixflow.report.story import unmodelled
 from mixflow.report.view import View
+from mixflow.store import analyses
 
 TRANSFORMS = {
     "log2": "log2-transformed",
@@ -43,9 +45,11 @@ def methods(view: View) -> tuple[str, list[str]]:
     cite = _Cited()
     sentences = [
         *_data(view, cite),
+        *method_words.proteins(view, cite),
         *_batch(view, cite),
         *_model(view, cite),
         *_tests(view, cite),
+        *_analyses(view, cite),
         *_software(view),
     ]
     known = yaml.safe_load((resources.root() / "reports" / "references.yaml").read_text(encoding="utf-8"))
@@ -120,21 +124,18 @@ def _model(view: View, cite: _Cited) -> list[str]:
     text += reml if model.is_mixed else ""
     text += f", with the likelihood of lme4 {cite('lme4')}." if model.is_mixed else "."
     references = ", ".join(f"{factor}: {level}" for factor, level in model.attr("references", {}).items())
-    return [text, f"Reference levels: {references}."] if references else [text]
+    told = [text, *method_words.structure(model)]
+    return [*told, f"Reference levels: {references}."] if references else told
 
 
 def _tests(view: View, cite: _Cited) -> list[str]:
     model = view.headline
     if not model.contrasts:
         return []
-    df = (
-        f"Satterthwaite degrees of freedom {cite('satterthwaite', 'lmertest')}"
-        if "satterth" in model.df_method.lower()
-        else "residual degrees of freedom"
-    )
+    tests = method_words.df_words(model.df_method, cite)
     scope = "within each contrast" if model.adjust == "within" else "across contrasts"
     text = (
-        f"Contrasts ({'; '.join(c.name for c in model.contrasts)}) were tested by Wald t tests with {df}; "
+        f"Contrasts ({'; '.join(c.name for c in model.contrasts)}) were tested by {tests}; "
         f"the false discovery rate was controlled {scope} by the Benjamini-Hochberg procedure {cite('bh')} "
         f"at {100 * model.alpha:.3g}%."
     )
@@ -144,6 +145,12 @@ def _tests(view: View, cite: _Cited) -> list[str]:
         else ""
     )
     return [text + only]
+
+
+def _analyses(view: View, cite: _Cited) -> list[str]:
+    """Analyses of the headline model."""
+    groups = analyses.tables(view.tree).get(view.headline.name, {})
+    return method_words.analyses([str(g.attrs.get("analysis", name)) for name, g in groups.items()], cite)
 
 
 def _software(view: View) -> list[str]:
