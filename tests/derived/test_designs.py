@@ -8,10 +8,14 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from mixflow.inference.contrasts import build_coefficients
+from mixflow.inference.tests import test as tests_of
 from mixflow.study.validate import validate
 from tests.derived.designs import ROOT, Run, simulate
+from tests.derived.subjects import of_frame
 
 NAMES = ("crossover", "cluster-trial", "stepped-wedge", "test-retest", "hospitals")
 COUNT = {"crossover": 60, "stepped-wedge": 100}
@@ -66,6 +70,30 @@ def test_crossover_calls_the_equivalent_and_seldom_those_on_the_bound() -> None:
     assert (table["equivalent"][on_bound] == "yes").mean() < 0.05 + 3 * np.sqrt(0.05 * 0.95 / on_bound.sum())
     ends = np.log(table[["conf_low", "conf_high"]].to_numpy())
     covered(ends[:, 0], ends[:, 1], one.drawn["log_ratio"], 0.90)
+
+
+def test_crossover_with_subject_by_period_effects_that_remember_and_a_residual() -> None:
+    """Two values in each period: subject, subject:period as AR(1), and the single values' residual together."""
+    rng, count = np.random.default_rng(17), 24
+    subject, period = np.repeat(np.arange(24), 12), np.tile(np.repeat(np.arange(6), 2), 24)
+    visits = rng.normal(size=(count, 24, 6))
+    for t in range(1, 6):
+        visits[:, :, t] = 0.6 * visits[:, :, t - 1] + 0.8 * visits[:, :, t]
+    treated = (subject + period) % 2
+    noise = rng.normal(size=(count, 24))[:, subject] + 0.5 * rng.normal(size=(count, 288))
+    values = 0.3 * treated + 0.1 * period + visits[:, subject, period] + noise
+    values[rng.random(values.shape) < 0.08] = np.nan
+    frame = pd.DataFrame({"treated": treated * 1.0, "period": period * 1.0})
+    frame = frame.assign(subject=[f"p{i}" for i in subject], visit=[f"v{t}" for t in period])
+    one = of_frame("~ treated + period + (1 | subject) + ar1(visit + 0 | subject)", frame, values)
+    found = tests_of(one.fit, build_coefficients(one.design))
+    recovered(found["estimate"][:, 1], 0.3, "treatment")
+    covered(found["conf_low"][:, 1], found["conf_high"][:, 1], 0.3)
+    recovered(one.fit.sigma**2, 0.25, "residual")
+    both = one.fit.variance[:, :2].sum(
+        axis=1
+    )  # six periods hardly tell a long memory from the subject's level
+    recovered(both, 2.0, "subject and subject:period")
 
 
 def test_cluster_trial_effect_and_correlation() -> None:
