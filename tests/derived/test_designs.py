@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mixflow.inference import tests as wald
 from mixflow.inference.contrasts import build_coefficients
-from mixflow.inference.tests import test as tests_of
 from mixflow.study.validate import validate
 from tests.derived.designs import ROOT, Run, simulate
 from tests.derived.subjects import of_frame
@@ -86,7 +86,7 @@ def test_crossover_with_subject_by_period_effects_that_remember_and_a_residual()
     frame = pd.DataFrame({"treated": treated * 1.0, "period": period * 1.0})
     frame = frame.assign(subject=[f"p{i}" for i in subject], visit=[f"v{t}" for t in period])
     one = of_frame("~ treated + period + (1 | subject) + ar1(visit + 0 | subject)", frame, values)
-    found = tests_of(one.fit, build_coefficients(one.design))
+    found = wald.test(one.fit, build_coefficients(one.design))
     recovered(found["estimate"][:, 1], 0.3, "treatment")
     covered(found["conf_low"][:, 1], found["conf_high"][:, 1], 0.3)
     recovered(one.fit.sigma**2, 0.25, "residual")
