@@ -26,6 +26,7 @@ from mixflow.optimise.newton import State, fresh
 from mixflow.optimise.prepare import Prepared, prepare
 from mixflow.optimise.screen import screen
 from mixflow.optimise.structure import n_structure, structure, structure_names, theta_names
+from mixflow.optimise.unseen import unseen
 from mixflow.status import Status
 
 CHUNK_FLOATS = 2**23
@@ -117,6 +118,10 @@ def _fit_chunk(
         state, ending = _optimise(prepared.layout, data, arrays.flat)
         found = estimates(design, prepared, data, arrays, seen, state, modes)
         _fill(out, run, found, components(prepared), state.iterations, ending)
+        if design.residual is not None:
+            own = slice(n_structure(prepared.layout) - len(design.residual.names), None)
+            told = ~unseen(design.residual, seen.weights > 0)
+            out["structure"][run, own] = np.where(told, out["structure"][run, own], np.nan)
         if kr:
             own = kenward_roger.kenward_roger(design, prepared, data, seen, state.theta, found.sigma)
             _fill_some(out["kr"], run, own, np.isfinite(out["sigma"][run]))
