@@ -144,7 +144,8 @@ def _status(fit: Fit, contrast: Contrast, min_values: int, observed: np.ndarray 
     if min_values and observed is not None:
         values = observed[:, contrast.level_rows].sum(axis=1)
         status[fitted & (values < min_values)] = Status.TOO_FEW_VALUES_IN_CONTRAST
-    status[fitted & lost] = Status.NOT_ESTIMABLE
+    # What rows cannot estimate they cannot, whether or not a variance is known.
+    status[(fitted | (status == Status.NO_CURVATURE)) & lost] = Status.NOT_ESTIMABLE
     return status
 
 

@@ -11,26 +11,21 @@ from mixflow.status import Status
 
 
 def screen(prepared: Prepared, observed: Observed) -> tuple[np.ndarray, np.ndarray]:
-    """Status (N,) int8, NOT_RUN where the feature can be fitted, and observed levels (N, groups)."""
+    """Status (N,) int8, NOT_RUN where the feature can be fitted, and observed levels (N, groups).
+
+    Each term is held against the number of values, not all terms together, as lme4 does by default.
+    """
     seen = observed.weights > 0
     status = np.full(len(seen), Status.NOT_RUN, dtype=np.int8)
     n_levels = np.zeros((len(seen), len(prepared.index)), dtype=np.int32)
-    effects = np.zeros(len(seen), dtype=int)
     lone = np.zeros(len(seen), dtype=bool)
     known = prepared.model.sigma == "fixed"  # then one row a level tells its variance from the residual's
     for g, index in enumerate(prepared.index):
         n_levels[:, g] = _observed_levels(seen, index, len(prepared.levels[g]))
         free = [e.size for e in prepared.layout.groups[g].effects if not e.tied]
-        effects += n_levels[:, g] * sum(free)
         if free and not known:
             status[observed.n_obs <= n_levels[:, g] * max(free)] = Status.ONE_OBSERVATION_PER_LEVEL
         lone |= (n_levels[:, g] == 1) & bool(free)
-    if known:
-        effects[:] = 0
-    crowded = (effects > 0) & (observed.n_obs <= effects)
-    for i in np.flatnonzero(crowded & (status == Status.NOT_RUN)):
-        if observed.n_obs[i] <= _rank_of_random(prepared, seen[i]):
-            status[i] = Status.ONE_OBSERVATION_PER_LEVEL
     status[lone] = Status.TOO_FEW_LEVELS
     status[observed.n_obs <= observed.rank] = Status.TOO_FEW_OBSERVATIONS
     return status, n_levels
@@ -40,12 +35,3 @@ def _observed_levels(seen: np.ndarray, index: np.ndarray, n_levels: int) -> np.n
     shape = (n_levels, len(index))
     member = sparse.csr_matrix((np.ones(len(index)), (index, np.arange(len(index)))), shape)
     return (member @ np.ascontiguousarray(seen.T, dtype=float) > 0).sum(axis=0)
-
-
-def _rank_of_random(prepared: Prepared, seen: np.ndarray) -> int:
-    """Rank of the feature's own Z."""
-    parts = []
-    for index, z in zip(prepared.index, prepared.columns, strict=True):
-        member = np.equal.outer(index[seen], np.unique(index[seen])).astype(float)
-        parts.append((member[:, :, None] * z[seen][:, None, :]).reshape(int(seen.sum()), -1))
-    return int(np.linalg.matrix_rank(np.concatenate(parts, axis=1)))

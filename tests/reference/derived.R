@@ -5,7 +5,7 @@ source("lib.R")
 suppressPackageStartupMessages({library(lmerTest); library(emmeans)})
 emm_options(lmer.df = "satterthwaite")
 
-# variancePartition 1.36, getVarianceComponents and calcVarPart: variances of columns X_j beta_j (divisor n), scaled to that of X beta.
+# variancePartition, getVarianceComponents and calcVarPart: variances of columns X_j beta_j (divisor n), scaled to that of X beta.
 calc_var_part <- function(fit) {
   found <- vapply(lme4::VarCorr(fit), function(v) attr(v, "stddev")^2, 0)
   X <- lme4::getME(fit, "X"); use <- colnames(X) != "(Intercept)"; n <- nrow(X)

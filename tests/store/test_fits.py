@@ -49,6 +49,8 @@ def example(n: int = 4) -> Fit:
         share=rng.normal(size=(n, components)),
         modes={"subject": rng.normal(size=(n, 2)), "a:b": rng.normal(size=(n, 1))},
         mode_sds={"subject": rng.normal(size=(n, 2)), "a:b": rng.normal(size=(n, 1))},
+        structure_names=("Residual.rho",),
+        structure=rng.normal(size=(n, 1)),
         **counts,
     )
 
