@@ -31,6 +31,9 @@ EXACT = 6000
 NEAR = 0.02
 """A parameter below this is tried at zero (as `boundary.NEAR`)."""
 
+FLOOR = 1e-3
+"""Where a descent is stopped: at zero itself the gradient vanishes whether or not zero is best."""
+
 
 def applies(layout: Layout) -> bool:
     """Whether a model is one for this room: a large corner, scalar effects, residuals that theta leaves alone."""
@@ -170,10 +173,12 @@ class LargeSystem:
             point = self.at(theta)
             return point.value, point.gradient
 
-        bounds = [(0.0, None if value > 0 else 0.0) for value in start]
+        if not (start > 0).any():
+            return start, 0, True
+        bounds = [(FLOOR, None) if value > 0 else (0.0, 0.0) for value in start]
         options = {"ftol": 1e-14, "gtol": 1e-5, "maxiter": 200}
         found = optimize.minimize(both, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-        flat = np.abs(np.where(found.x > 0, found.jac, 0.0)).max(initial=0.0) < 1e-3
+        flat = np.abs(np.where(found.x > FLOOR, found.jac, 0.0)).max(initial=0.0) < 1e-3
         return found.x, int(found.nfev), bool(found.success or flat)
 
     def derivatives(self, theta: np.ndarray, point: Point) -> tuple[Pieces, Pieces]:

@@ -43,4 +43,4 @@ def _dispersion(residual: ResidualColumns, seen: np.ndarray) -> np.ndarray:
     scaled = columns / np.where(length > 0, length, 1.0)
     _, size, turned = np.linalg.svd(scaled, full_matrices=True)
     rank = int((size > RANK * size.max(initial=1e-300)).sum())
-    return (np.abs(turned[rank:, 1:]) > 1e-6).any(axis=0)
+    return np.asarray((np.abs(turned[rank:, 1:]) > 1e-6).any(axis=0))

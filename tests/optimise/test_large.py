@@ -58,6 +58,20 @@ def test_a_variance_of_zero_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (fit.model.theta == 0).any()
 
 
+def test_a_small_variance_is_not_lost_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first step from theta = 1 beyond zero used to end there, -2 log-likelihood 32 above its minimum."""
+    frame = _crossed(False, 3000)
+    random = np.random.default_rng(3)
+    frame["y"] = random.normal(size=3000) + 0.2 * random.normal(size=90)[frame["a"]]
+    formula = "y ~ x + (1 | a) + (1 | b)"
+    kernels = mixflow.fit(formula, frame)
+    monkeypatch.setattr(large, "CORNER", 0)
+    host = mixflow.fit(formula, frame)
+    assert kernels.model.theta.max() > 0.1
+    np.testing.assert_allclose(host.model.theta, kernels.model.theta, atol=1e-5)
+    np.testing.assert_allclose(host.loglik, kernels.loglik, rtol=1e-9)
+
+
 @pytest.mark.parametrize("nested", [True, False])
 def test_elimination(nested: bool) -> None:
     """log-determinant, solve and the diagonal of the inverse equal the dense ones; nested levels stay sparse."""
