@@ -44,7 +44,8 @@ def fit_as(case: dict[str, Any], formula: str | None = None, reml: bool | None =
     """Fit the case's model, or another formula to the same data with the same options."""
     method = case["reml"] if reml is None else reml
     options = dict(case.get("options", {}))
-    if case["inference"].get("kenward_roger") and method and formula is None:
+    kr = {"kenward_roger", "kenward_roger_dense"} & {*case["inference"]}
+    if kr and method and formula is None:
         options["df"] = "kenward-roger"
     return mixflow.fit(formula or case["formula"], frame_of(case), reml=method, **options)
 
