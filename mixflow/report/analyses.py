@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from typing import Any
@@ -55,9 +56,25 @@ def with_names(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     return table
 
 
+def as_read(shown: Shown) -> Shown:
+    """The analysis with the table as the page shows it: shares of the sources side by side, a row a feature."""
+    if shown.analysis != "partition" or shown.table.empty:
+        return shown
+    keys = shown.table[["feature", "name", "status"]].drop_duplicates("feature").set_index("feature")
+    sources = list(dict.fromkeys(shown.table["source"]))
+    wide = shown.table.pivot(index="feature", columns="source", values="share").loc[keys.index, sources]
+    meanings = {source: f"share of {source} in the feature's variance" for source in sources}
+    told = {"columns": json.dumps(meanings), "analysis": shown.analysis, "options": json.dumps(shown.options)}
+    table = (
+        pd.concat([keys[["name"]], wide, keys[["status"]]], axis=1).rename_axis(columns=None).reset_index()
+    )
+    return dataclasses.replace(shown, table=table, attrs=told)
+
+
 def _section(view: View, shown: Shown, n_analyses: int, repeated: bool) -> Section:
-    shapes = columns.shapes(shown.table, shown.meanings, shown.level)
-    page = leading.first_rows(shown, leading.rows_allowed(n_analyses, len(shapes) + 1))
+    read = as_read(shown)
+    shapes = columns.shapes(read.table, read.meanings, read.level)
+    page = leading.first_rows(read, leading.rows_allowed(n_analyses, len(shapes) + 1))
     words = {
         "title": shown.title + (f" ({_which(shown)})" if repeated else ""),
         "purpose": str(shown.attrs.get("purpose", "")),
@@ -69,8 +86,10 @@ def _section(view: View, shown: Shown, n_analyses: int, repeated: bool) -> Secti
         "shapes": shapes,
         "page": page,
         "top": page.head(STATIC_ROWS).to_dict("records"),
-        "constants": columns.constants(shown.table),
-        "statuses": Counter(shown.table["status"]).most_common() if "status" in shown.table else [],
+        "n_rows": len(read.table),
+        "note": "" if read is shown else ", there in full: a row for each source",
+        "constants": [c for c in columns.constants(read.table) if c[1] not in shown.options.values()],
+        "statuses": Counter(read.table["status"]).most_common() if "status" in read.table else [],
         "options": {k: _told(v) for k, v in shown.options.items() if v is not None},
     }
     for i, picture in enumerate(pictures(shown)):
@@ -89,7 +108,12 @@ def _anchor(text: str) -> str:
 
 
 def _told(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """An option in words: lists by commas, maps by semicolons."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_told(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(_told(part) for part in value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def embed(pack: Pack, made: list[Section]) -> list[dict[str, Any]]:
@@ -104,7 +128,7 @@ def embed(pack: Pack, made: list[Section]) -> list[dict[str, Any]]:
         choices = {c: list(dict.fromkeys(map(str, page[c]))) for c in chosen}
         choices = {c: values for c, values in choices.items() if 1 < len(values) <= MOST_CHOICES}
         facts = {"columns": [s.facts() for s in shapes], "choices": choices}
-        found.append({"id": section.id, "all": len(section.facts["shown"].table), **facts})
+        found.append({"id": section.id, **facts})
     return found
 
 

@@ -98,6 +98,23 @@ def structure(model: ModelView) -> list[str]:
     return [*found, f"Estimates over features, median and middle half: {'; '.join(told)}."] if told else found
 
 
+def others(view: View) -> list[str]:
+    """Models beside the headline whose structure or df method is another one, each in a sentence."""
+    keys = ("residual", "dispersion", "relationship")
+    headline = [view.headline.df_method, *(view.headline.attr(key, "") for key in keys)]
+    found = []
+    for model in view.models[1:]:
+        if [model.df_method, *(model.attr(key, "") for key in keys)] == headline:
+            continue
+        told = " ".join(structure(model))
+        df = f" Its tests have {DF[model.df_method.lower()][0]}." if model.df_method.lower() in DF else ""
+        if told or (df and model.contrasts and model.is_mixed):
+            found.append(
+                f"Beside it, model '{model.title}' ({model.formula}): {told}{df}".replace(":  ", ": ")
+            )
+    return found
+
+
 def estimates(model: ModelView) -> list[str]:
     """'Residual ar1 0.42 (0.31 to 0.55)' of each parameter of the model's structures."""
     if "structure" not in model.fit:

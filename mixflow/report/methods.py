@@ -49,6 +49,7 @@ def methods(view: View) -> tuple[str, list[str]]:
         *_batch(view, cite),
         *_model(view, cite),
         *_tests(view, cite),
+        *method_words.others(view),
         *_analyses(view, cite),
         *_software(view),
     ]

@@ -5,9 +5,11 @@ mixflow.analyses = function (onPick) {
     const home = document.querySelector(`[data-analysis="${told.id}"]`);
     const data = mixflow.array(`y/${told.id}`), keys = Object.keys(data);
     const numeric = new Set(told.columns.filter((c) => !c.text).flatMap((c) => [c.key, c.high]));
-    const rows = data[keys[0]].map((_, i) => Object.fromEntries(keys.map((k) => [k, numeric.has(k) ? mixflow.read(data[k][i]) : data[k][i]])));
     const texts = keys.filter((k) => !numeric.has(k));
-    rows.forEach((row, i) => { row.place = i; row.at = at.get(row.feature); row.id = row.feature; row.find = texts.map((k) => row[k]).join(" ").toLowerCase(); });
+    const rows = data[keys[0]].map((_, i) => { /* `cells` apart: a column may be called as a field of the row */
+      const cells = Object.fromEntries(keys.map((k) => [k, numeric.has(k) ? mixflow.read(data[k][i]) : data[k][i]]));
+      return { cells, place: i, id: cells.feature, name: cells.name, at: at.get(cells.feature), find: texts.map((k) => cells[k]).join(" ").toLowerCase() };
+    });
     mixflow.analysis(home, told, rows, onPick);
   }
 };
@@ -18,10 +20,10 @@ mixflow.written = {
 };
 mixflow.endless = (v) => (Number.isNaN(v) ? "–" : v === Infinity ? "∞" : v === -Infinity ? "−∞" : "");
 mixflow.analysis = function (home, told, rows, onPick) {
-  const show = (c) => (r) => (c.kind === "interval" ? `${mixflow.written.number(r[c.key])} to ${mixflow.written.number(r[c.high])}` : mixflow.written[c.kind](r[c.key]));
+  const show = (c) => ({ cells }) => (c.kind === "interval" ? `${mixflow.written.number(cells[c.key])} to ${mixflow.written.number(cells[c.high])}` : mixflow.written[c.kind](cells[c.key]));
   const table = Object.assign(Object.create(mixflow.table), {
-    columns: told.columns.map((c) => ({ ...c, show: show(c) })), size: 10, by: "place", onPick,
-    value(r) { const v = r[this.by]; return typeof v === "boolean" ? Number(v) : v === Infinity ? Number.MAX_VALUE : v; },
+    columns: told.columns.map((c) => ({ ...c, show: show(c) })), size: 10, by: "", onPick,
+    value(r) { const v = this.by ? r.cells[this.by] : r.place; return typeof v === "boolean" ? Number(v) : v === Infinity ? Number.MAX_VALUE : v; },
   });
   const make = mixflow.element, [controls, pager] = [home.querySelector(".controls"), home.querySelector(".pager")];
   const back = make("button", { type: "button" }, "Previous"), next = make("button", { type: "button" }, "Next"), page = make("span", { role: "status" });
@@ -34,7 +36,7 @@ mixflow.analysis = function (home, told, rows, onPick) {
   const count = make("p", { role: "status", class: "note" });
   const fill = () => {
     const text = search.value.trim().toLowerCase();
-    const chosen = rows.filter((r) => r.find.includes(text) && selects.every(([key, select]) => !select.value || String(r[key] || " ") === select.value));
+    const chosen = rows.filter((r) => r.find.includes(text) && selects.every(([key, select]) => !select.value || String(r.cells[key] || " ") === select.value));
     count.textContent = chosen.length === rows.length ? "" : `${chosen.length} of the ${rows.length} rows in this page`;
     table.show(chosen);
   };

@@ -21,6 +21,8 @@ def tree() -> xr.DataTree:
     made = study()
     ids = [str(i) for i in made["fits/mixed"]["feature"].values]
     asked = {"r2": (synthetic_analyses.r2(ids), {}), "terms": (synthetic_analyses.terms(ids), {"type": 3})}
+    options = {"slope": "age", "by": "dose"}
+    asked |= {"slopes_by": (synthetic_analyses.made_up("slopes_by", ids[:15]), options)}
     return synthetic_analyses.add(made, "mixed", asked)
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from mixflow.derived import ANALYSES
 from mixflow.report import analyses, columns, leading
+from mixflow.report.pictures import svg
 from mixflow.report.pictures.analyses import DRAWN, pictures
 from mixflow.report.pictures.base import Picture
 from mixflow.report.section import Section
@@ -89,4 +90,20 @@ def test_two_of_one_kind_are_told_apart(tree: xr.DataTree) -> None:
     groups = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
     groups["/analyses/mixed/again"] = groups["/analyses/mixed/terms"].copy()
     titles = [s.told["title"] for s in analyses.sections(View(xr.DataTree.from_dict(groups)))]
-    assert len(set(titles)) == 3 and any(title.endswith(", again)") for title in titles)
+    assert len(set(titles)) == 4 and any(title.endswith(", again)") for title in titles)
+
+
+def test_shares_stand_side_by_side_and_options_in_words(view: View) -> None:
+    partition = shown(view, "partition", 6)
+    read = analyses.as_read(partition)
+    assert list(read.table)[2:-1] == ["dose", "subject", "Residual"] and len(read.table) == 6
+    first = partition.table[partition.table["feature"] == read.table["feature"].iloc[0]]
+    assert list(read.table.iloc[0, 2:5]) == list(first["share"])
+    told = analyses._told({"batch": ["site", "plate"], "biological": ["AD"]})
+    assert told == "batch: site, plate; biological: AD"
+
+
+def test_numbers_at_an_axis_keep_their_digits() -> None:
+    drawing = '<?xml?><svg width="1pt"><path d="M 1.23456 2.0004"/><text x="1.23456">0.015</text></svg>'
+    page = svg.for_page(drawing, "small numbers", "p")
+    assert ">0.015<" in page and "M 1.23 2" in page

@@ -78,7 +78,7 @@ def rows(page: Any, column: int) -> list[str]:
 def test_sections_are_filled_and_nothing_is_asked_of_the_network(opened: Page) -> None:
     for section in opened.page.query_selector_all("main > section"):
         assert len(section.inner_text()) > 100, section.get_attribute("id")
-    assert opened.page.locator("main > section").count() == 13
+    assert opened.page.locator("main > section").count() == 14
     assert [u for u in opened.asked if not u.startswith(("file:", "blob:", "data:"))] == []
 
 
@@ -180,6 +180,8 @@ def test_an_analysis_is_searched_filtered_and_sorted(page: Any, report: Path) ->
     first = "r => r.map(e => e.children[0].innerText)"
     assert home.locator("tbody tr").evaluate_all(first) == list(table["name"][:10])
     assert home.locator("tbody tr").first.inner_text().split("\t")[6] == "<1e−300"
+    moderator = page.locator('[data-analysis="analysis-mixed-slopes-by"] tbody td:nth-child(3)')
+    assert set(moderator.all_inner_texts()) == {"40 (mean - sd)", "50 (mean)"}
     home.locator("select").select_option("time")
     assert home.locator("tbody tr").evaluate_all(first) == list(table["name"][1:20:2])
     home.locator("th[data-key=statistic] button").press("Enter")

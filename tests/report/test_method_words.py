@@ -64,6 +64,17 @@ def test_how_precursors_became_proteins_is_told(tree: xr.DataTree, rows_fitted: 
 
 def test_analyses_of_the_headline_are_told(tree: xr.DataTree) -> None:
     text, references = methods(View(tree))
-    assert "Further analyses: marginal and conditional R2 [" in text and "; F tests of terms." in text
+    assert (
+        "Further analyses: marginal and conditional R2 [" in text
+        and "; F tests of terms; slopes at values of a moderator." in text
+    )
     assert any(r.startswith("Nakagawa") for r in references)
     assert method_words.analyses(["unheard_of"], lambda *keys: "") == ["Further analyses: unheard of."]
+
+
+def test_a_model_of_another_structure_is_told_beside_the_headline(tree: xr.DataTree) -> None:
+    name = View(tree).models[1].name
+    fit = tree[f"fits/{name}"].to_dataset(inherit=False).assign_attrs(residual="cs(1 | subject)")
+    text, _ = text_with(tree, **{f"fits__{name}": fit})
+    assert "Beside it, model '" in text and "Residuals of one subject are equally correlated (cs(" in text
+    assert "Beside it" not in methods(View(tree))[0]

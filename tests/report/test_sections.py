@@ -22,7 +22,7 @@ from mixflow.status import MEANING, Status
 from tests.report.synthetic import study
 
 IDS = ["summary", "design", "quality", "batch", "results", "onegroup", "variance", "analysis-mixed-r2"]
-IDS += ["analysis-mixed-terms", "feature", "status", "methods", "provenance"]
+IDS += ["analysis-mixed-terms", "analysis-mixed-slopes-by", "feature", "status", "methods", "provenance"]
 
 
 def test_every_section_keeps_the_contract(parts: dict[str, Section]) -> None:

@@ -16,6 +16,7 @@ PAGE_COLOURS = {
     "#0072b2": "var(--down)",
 }
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
+_TAG = re.compile(r"<[^>]+>")  # coordinates are rounded, words (0.015 at an axis) are not
 _RUN = re.compile(r'((?:<(?:use|path) [^<>]*? style="([^"]*)"/>)(?:<(?:use|path) [^<>]*? style="\2"/>){2,})')
 _IMAGE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 
@@ -26,7 +27,7 @@ def for_page(svg: str, alt: str, prefix: str) -> str:
     body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", body, flags=re.S)
     images = [_small_image(match.group(1)) for match in _IMAGE.finditer(body)]
     body = _IMAGE.sub("@image@", body)
-    body = _NUMBER.sub(lambda number: f"{float(number.group()):.2f}".rstrip("0").rstrip("."), body)
+    body = _TAG.sub(lambda tag: _NUMBER.sub(_rounded, tag.group()), body)
     body = _unique_ids(body, prefix)
     body = re.sub(r"font: ([^;\"]*?)'DejaVu Sans'[^;\"]*", r"font: \1var(--font)", body)
     for colour, on_page in PAGE_COLOURS.items():
@@ -36,6 +37,10 @@ def for_page(svg: str, alt: str, prefix: str) -> str:
     for image in images:
         body = body.replace("@image@", "data:image/png;base64," + image, 1)
     return _described(body, alt)
+
+
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number.group()):.2f}".rstrip("0").rstrip(".")
 
 
 def _styled_once(run: re.Match[str]) -> str:

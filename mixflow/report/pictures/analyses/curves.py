@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -42,7 +44,7 @@ def _curve_panel(shown: Shown, rows: pd.DataFrame, smooth: str) -> Panel:
             ax.fill_between(part["x"], part["conf_low"], part["conf_high"], color=colour, alpha=0.15, lw=0)
             ax.plot(part["x"], part["estimate"], color=colour, lw=1.3, ls=LINES[i % 4], label=level)
         ax.axhline(0, color=GREY, lw=0.6)
-        ax.set_xlabel(smooth.split("(", 1)[-1].split(",")[0].rstrip(")"))
+        ax.set_xlabel(re.split(r"[(),]", f"{smooth}(")[1] or smooth)
         ax.set_ylabel(f"effect ({shown.unit})")
         if len(levels) > 1:
             ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=4, columnspacing=1.0)
@@ -88,7 +90,16 @@ def _slope_panel(rows: pd.DataFrame, slope: str, by: str) -> Panel:
         estimate = rows["estimate"].to_numpy(float)
         half = np.abs(rows[["conf_low", "conf_high"]].to_numpy(float).T - estimate)
         x = np.arange(len(rows))
-        ax.errorbar(x, estimate, np.nan_to_num(half), color=DOWN, marker="o", ms=4, lw=1.2, ls="none")
+        ax.errorbar(
+            x,
+            estimate,
+            np.where(np.isfinite(half), half, 0.0),
+            color=DOWN,
+            marker="o",
+            ms=4,
+            lw=1.2,
+            ls="none",
+        )
         ax.axhline(0, color=INK, lw=0.6, ls=(0, (4, 3)))
         ax.set_xticks(x, [label.replace(" (", "\n(") for label in labels])
         ax.set_xlim(-0.5, len(rows) - 0.5)

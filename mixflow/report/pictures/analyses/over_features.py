@@ -63,24 +63,26 @@ def _panel(
 
 def quantities(shown: Shown) -> list[Picture]:
     """Limits of every quantity, for the features that lead: a panel a quantity."""
-    chosen = shown.table[shown.table["feature"].isin(parts.leaders(shown, CHOSEN))]
-    keys = ["quantity", "group", "term", "term_2"]
+    leaders = parts.leaders(shown, CHOSEN)
+    chosen = pd.concat([shown.table[shown.table["feature"] == f] for f in leaders])
+    known = parts.finite(chosen, "estimate")
+    known = known[(known["quantity"] != "coefficient") | (known["term"] != "(Intercept)")]
     panels = []
-    for key, rows in parts.finite(chosen, "estimate").groupby(keys, sort=False):
-        quantity, group, term, term_2 = (str(part) for part in key)
-        label = _quantity(quantity, group, term, term_2)
+    for key, rows in known.groupby(["quantity", "group", "term", "term_2"], sort=False):
+        label = _quantity(*(str(part) for part in key))
+        apart = ((rows["conf_low"] > 0) | (rows["conf_high"] < 0)).to_numpy()
         alt = f"{label} with limits, of {len(rows)} features: {parts.in_words(rows['estimate'])}."
-        panels.append(_panel(rows, label, None, alt, "", sort=False))
+        panels.append(_panel(rows, label, apart, alt, "", sort=False))
     if not panels:
         return []
-    n = chosen["feature"].nunique()
-    which = "The feature's" if n == 1 else f"The {n} leading features'"
+    which = "The feature's" if len(leaders) == 1 else f"The {len(leaders)} leading features'"
     caption = (
-        f"{which} estimates with {100 * shown.level:.3g} % limits. A limit that is not there is not drawn."
+        f"{which} estimates with {100 * shown.level:.3g} % limits; blue diamonds: the limits exclude zero. A limit "
+        "beyond the picture ends at its edge; one that is not there is not drawn."
     )
     if len(panels) > MOST_PANELS:
         caption += f" Of {len(panels)} quantities the first {MOST_PANELS} are drawn."
-    return [Picture(parts.picture_name(shown), caption, tuple(panels[:MOST_PANELS]), chosen)]
+    return [Picture(parts.picture_name(shown), caption, tuple(panels[:MOST_PANELS]), known)]
 
 
 def _quantity(quantity: str, group: str, term: str, term_2: str) -> str:

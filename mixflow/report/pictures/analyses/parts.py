@@ -96,7 +96,7 @@ def _ends(x: np.ndarray, low: np.ndarray, high: np.ndarray, lines: Sequence[floa
     wanted = [*x, *lines]
     for limits in (low, high):
         known = limits[np.isfinite(limits)]
-        wanted += list(np.percentile(known, [5, 95]) if len(known) > NAMED else known)
+        wanted += list(np.percentile(known, [8, 92]) if len(known) > 8 else known)
     least, most = min(wanted), max(wanted)
     room = 0.04 * (most - least or abs(most) or 1.0)
     return least - room, most + room
@@ -114,5 +114,5 @@ def against(
         ax.legend(loc="upper left")
     both = np.concatenate([x, y])
     ends = [both.min(), both.max()]
-    ax.plot(ends, ends, color=INK, lw=0.7, ls=(0, (4, 3)))
+    ax.plot(ends, ends, color=INK, lw=0.6, ls=(0, (4, 3)), zorder=0.9)
     light_grid(ax)

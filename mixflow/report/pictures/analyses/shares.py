@@ -27,7 +27,7 @@ def partition(shown: Shown) -> list[Picture]:
         role = str(part["role"].iloc[0]) if "role" in part else ""
         name = "residual" if source == "Residual" else str(source)
         rows[name + (f" ({role})" if role not in ("", name) else "")] = 100 * part["share"]
-    told = "; ".join(f"{name} {values.median():.3g} %" for name, values in rows.items())
+    told = "; ".join(f"{name} {values.median():.3g}\u00a0%" for name, values in rows.items())
     caption = f"Share of each source in a feature's variance, {shown.n_features:,} features. {READ} Medians: {told}."
     panel = Panel(
         lambda ax: _boxes(ax, rows, "share of the variance (%)", (0, 100)), caption, "", _height(rows)

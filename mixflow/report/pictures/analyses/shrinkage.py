@@ -116,7 +116,7 @@ def _component_panel(group: str, term: str, rows: pd.DataFrame) -> Panel:
         dense = len(x) > DENSE
         points(ax, x, y, GREY, size=6, alpha=0.55, rasterized=dense)
         most = max(x.max(), y.max(), 1e-12) * 1.04
-        ax.plot([0, most], [0, most], color=INK, lw=0.7, ls=(0, (4, 3)))
+        ax.plot([0, most], [0, most], color=INK, lw=0.6, ls=(0, (4, 3)), zorder=0.9)
         ax.set_xlim(-0.02 * most, most)
         ax.set_ylim(-0.02 * most, most)
         ax.set_xlabel("SD of the feature alone")
