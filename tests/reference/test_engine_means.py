@@ -54,7 +54,9 @@ def test_contrasts_of_means(name: str) -> None:
             if kind in entry:
                 rows = _compare(result, entry[kind], entry["df"])
                 own = _own(result, entry, kind, words)
-                unmatched = [r for r in rows if not np.isclose(own, r, atol=1e-9 * np.abs(rows).max()).all(1).any()]
+                unmatched = [
+                    r for r in rows if not np.isclose(own, r, atol=1e-9 * np.abs(rows).max()).all(1).any()
+                ]
                 assert not unmatched and len(own) == len(rows), kind
 
 
