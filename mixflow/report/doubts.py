@@ -90,9 +90,10 @@ def _confounded_by(view: View, model: ModelView, factor: str, sheet: pd.DataFram
     groups = sheet[factor].astype(str)
     if groups.nunique() < 2 or groups.nunique() > 30:
         return []
+    between = _between(view, factor, sheet)
     for level, n in groups.value_counts().items():
         inside = groups == level
-        told = _one_sided(view, model, sheet, inside) + _far_numbers(view, model, sheet, inside, groups)
+        told = _one_sided(view, model, sheet.drop(columns=between), inside) + _far_numbers(view, model, sheet, inside, groups)
         if told and not (view.share and n < SMALLEST_CELL):
             text = f"{level} has {n} samples: {', '.join(told)}."
             found.append((str(level), text, _without(view, inside)))
@@ -105,6 +106,17 @@ def _confounded_by(view: View, model: ModelView, factor: str, sheet: pd.DataFram
     if len(names) == 1:
         text = f"{found[0][1]} What is due to {names[0]} is hard to tell from that.{found[0][2]}"
     return [Doubt(f"{who} unlike the other levels of {view.label(factor)}", text, True)]
+
+
+def _between(view: View, factor: str, sheet: pd.DataFrame) -> list[str]:
+    """Columns that are constant within each level of a factor that is no batch: patients have one treatment.
+
+    Such a comparison between levels is the design, and the variance between levels is in its standard error.
+    """
+    if factor in view.batch_factors:
+        return []
+    values = sheet.groupby(factor, observed=True).nunique()
+    return [str(name) for name in values.columns if (values[name] <= 1).all()]
 
 
 def _one_sided(view: View, model: ModelView, sheet: pd.DataFrame, inside: pd.Series) -> list[str]:

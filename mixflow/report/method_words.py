@@ -106,12 +106,12 @@ def others(view: View) -> list[str]:
     for model in view.models[1:]:
         if [model.df_method, *(model.attr(key, "") for key in keys)] == headline:
             continue
-        told = " ".join(structure(model))
-        df = f" Its tests have {DF[model.df_method.lower()][0]}." if model.df_method.lower() in DF else ""
-        if told or (df and model.contrasts and model.is_mixed):
-            found.append(
-                f"Beside it, model '{model.title}' ({model.formula}): {told}{df}".replace(":  ", ": ")
-            )
+        told = structure(model)
+        words = DF.get(model.df_method.lower(), ("",))[0]
+        if words and model.contrasts and model.is_mixed and model.df_method != view.headline.df_method:
+            told.append(f"Its tests have {words}.")
+        if told:
+            found.append(f"Model '{model.title}' ({model.formula}) was fitted beside it. {' '.join(told)}")
     return found
 
 

@@ -76,5 +76,8 @@ def test_a_model_of_another_structure_is_told_beside_the_headline(tree: xr.DataT
     name = View(tree).models[1].name
     fit = tree[f"fits/{name}"].to_dataset(inherit=False).assign_attrs(residual="cs(1 | subject)")
     text, _ = text_with(tree, **{f"fits__{name}": fit})
-    assert "Beside it, model '" in text and "Residuals of one subject are equally correlated (cs(" in text
-    assert "Beside it" not in methods(View(tree))[0]
+    assert (
+        "was fitted beside it. Residuals" in text
+        and "Residuals of one subject are equally correlated (cs(" in text
+    )
+    assert "beside it" not in methods(View(tree))[0]
