@@ -78,7 +78,7 @@ def fit(
             Problem("Weights and known variances exclude each other", value=weights, remedy=remedy)
         )
     used = _inverse(frame, variances, design) if variances else prior_weights(frame, weights, design)
-    options = {"known_sigma": variances is not None}
+    options: dict[str, Any] = {"known_sigma": variances is not None}
     found = fit_features(design, values, ids, reml=reml, weights=used, kr=kr, **options)
     return Result(found, design, values, Recipe(used, options), df)
 

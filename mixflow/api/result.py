@@ -175,7 +175,9 @@ class Result:
             return prediction.table(self.fitted, new_data, groups, level)
         rows = prediction.rows_of(self.design, new_data)
         values = prediction.point(self.model, rows, groups)
-        return pd.DataFrame(values, index=pd.Index(self.model.feature_ids, name="feature"), columns=rows.labels)
+        return pd.DataFrame(
+            values, index=pd.Index(self.model.feature_ids, name="feature"), columns=rows.labels
+        )
 
     def simulate(self, seed: int, replicates: int = 1, conditional: bool = False) -> pd.DataFrame:
         """New values from the fit: rows (feature, replicate), columns the samples, NaN where not observed.

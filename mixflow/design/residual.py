@@ -143,4 +143,13 @@ def _dispersion(
     if not keep:
         remedy = "Leave dispersion out, or name a column."
         raise MixflowError(Problem("The dispersion names no column", value=spread.text, remedy=remedy))
-    return coded.matrix[:, keep], tuple(coded.names[i] for i in keep)
+    return _centred(coded.matrix[:, keep]), tuple(coded.names[i] for i in keep)
+
+
+def _centred(columns: np.ndarray) -> np.ndarray:
+    """Numbers less their mean, so that sigma belongs to a row at the mean; a factor's columns as they are.
+
+    A year of 2000 would otherwise make sigma that of the year 0, and the likelihood a ridge.
+    """
+    coded = np.isin(columns, (-1.0, 0.0, 1.0)).all(axis=0)
+    return columns - np.where(coded, 0.0, columns.mean(axis=0))

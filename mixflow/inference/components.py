@@ -36,8 +36,9 @@ def components(fitted: Fitted) -> Components:
     """
     fit, design = fitted.fit, fitted.design
     layout_effects = prepare(design, fit.reml).effects
+    _no_smooths(design)
     for effect in layout_effects:
-        _check(effect.group, effect.terms, effect.within.n_params)
+            remedy = "Ask for this analysis of a model without smooths; `partition` splits the variance of this one."
     if design.residual is not None and design.residual.dispersion.shape[1]:
         message = "With a dispersion formula the residual variance differs between rows"
         remedy = "Ask for this analysis of a model without `dispersion`."
@@ -48,6 +49,14 @@ def components(fitted: Fitted) -> Components:
         fit.theta[:, :count],
         fit.par_cov[:, :count, :count],
     )
+
+
+def _no_smooths(design: Design) -> None:
+    if design.smooths:
+        names = ", ".join(basis.name for basis in design.smooths)
+        message = "The variance of a smooth differs between rows"
+        remedy = "Ask for this analysis of a model without smooths; `partition` splits the variance of this one."
+        raise MixflowError(Problem(message, column="group", value=names, remedy=remedy))
 
 
 def _check(group: str, terms: tuple[str, ...], n_params: int) -> None:

@@ -54,10 +54,11 @@ def _scale_columns(a: jax.Array, lam: jax.Array, first: int, width: int) -> jax.
     """Multiply each level's k columns by Lambda. (..., m) -> (..., m)."""
     k = lam.shape[0]
     part = a[..., first : first + width]
-    if k == 1:
-        scaled = part * lam[0, 0]
-    else:
-        scaled = (part.reshape(*part.shape[:-1], width // k, k) @ lam).reshape(part.shape)
+    scaled = (
+        part * lam[0, 0]
+        if k == 1
+        else (part.reshape(*part.shape[:-1], width // k, k) @ lam).reshape(part.shape)
+    )
     return jnp.concatenate([a[..., :first], scaled, a[..., first + width :]], axis=-1)
 
 
@@ -75,7 +76,7 @@ def pieces_of(layout: Layout, f: ArrowFactor) -> Pieces:
     return Pieces(jnp.log(f.block_pivots).sum() + jnp.log(counted).sum(), f.corner_pivots[-1])
 
 
-def objective(data: Data, parts: Pieces) -> jax.Array:
+def objective(data: Data, parts: Pieces) -> Array:
     """-2 log-likelihood (restricted under REML), sigma profiled or known; the Gram's constants left out."""
     if data.sigma2 is None:
         return parts.logdet + data.dof * (1.0 + jnp.log(2 * jnp.pi * parts.rss / data.dof))

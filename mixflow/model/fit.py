@@ -94,8 +94,10 @@ class Fit:
 
     @property
     def n_parameters(self) -> np.ndarray:
-        """Free parameters counted by AIC: rank, theta and sigma. (N,)."""
-        return self.rank + self.theta.shape[1] + (not self.sigma_known)
+        """Free parameters counted by AIC: rank, theta and sigma, less those no row of the feature speaks of. (N,)."""
+        residual = [i for i, name in enumerate(self.structure_names) if name.startswith("Residual.")]
+        unseen = np.isnan(self.structure[:, residual]).sum(axis=1) if residual else 0
+        return self.rank + self.theta.shape[1] + (not self.sigma_known) - unseen
 
     @property
     def aic(self) -> np.ndarray:

@@ -153,7 +153,7 @@ def data_of(prepared: Prepared, arrays: GramArrays | RowArrays) -> Data:
     sigma2 = arrays.scale**-2.0 if prepared.model.sigma == "fixed" else None
     if isinstance(arrays, GramArrays):
         return Gram(arrays.blocks, arrays.border, arrays.corner, arrays.dof, sigma2)
-    return Rows(*arrays[: len(Rows._fields) - 1], sigma2)
+    return Rows(**{name: getattr(arrays, name) for name in Rows._fields[:-1]}, sigma2=sigma2)
 
 
 def _optimise(layout: Layout, data: Data, flat: np.ndarray) -> tuple[State, np.ndarray]:

@@ -156,7 +156,9 @@ class LargeSystem:
             d_rss = -2 * self.sums(u**2) / theta
         gradient = np.where(theta > 0, d_logdet + self.dof * d_rss / rss, 0.0)
         value = logdet + self.dof * (1 + np.log(2 * np.pi * rss / self.dof))
-        return Point(value, gradient, logdet, rss, factored, solved[:, :-1], cov, gamma, u)
+        return Point(
+            float(value), gradient, float(logdet), float(rss), factored, solved[:, :-1], cov, gamma, u
+        )
 
     def minimise(self) -> tuple[np.ndarray, int, bool]:
         """theta (q,) at the minimum, evaluations, and whether it converged."""

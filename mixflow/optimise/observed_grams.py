@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixflow.design import Design
-from mixflow.design.gram import GramArrays
+from mixflow.design.gram import GramArrays, GramBuilder
 from mixflow.design.observed import Observed, observe
 from mixflow.errors import MixflowError, Problem
 from mixflow.likelihood.exact import Gram
@@ -40,6 +40,10 @@ def chunks(
     if prepared.layout.residual is not None:
         remedy = "Leave this analysis out, or `residual` and `dispersion`."
         raise MixflowError(Problem("This analysis is written for independent residuals", remedy=remedy))
+    builder = prepared.builder
+    if not isinstance(builder, GramBuilder):
+        remedy = "Leave this analysis out."
+        raise MixflowError(Problem("This analysis is not written for so large a model", remedy=remedy))
     size = mapped.block_size(prepared.layout)
     step = max(size, CHUNK_FLOATS // max(prepared.layout.floats, 1) // size * size)
     places = np.flatnonzero(which)
@@ -48,7 +52,6 @@ def chunks(
         own = weights[rows] if weights is not None and weights.ndim == 2 else weights
         y = np.asarray(values, dtype=float)[rows] - design.offset
         observed = observe(y, design.Q, design.R, own)
-        arrays = prepared.builder.build(y, observed)
-        assert isinstance(arrays, GramArrays)  # those of rows belong to correlated residuals
+        arrays = builder.build(y, observed)
         gram = Gram(arrays.blocks, arrays.border, arrays.corner, arrays.dof)
         yield Chunk(rows, prepared, observed, arrays, gram)

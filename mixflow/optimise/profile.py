@@ -134,17 +134,21 @@ def _sigma_stands(code: Code) -> jax.Array:
 def _parameters(data: Data, code: Code, x: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
     """theta, and log sigma (zero where it is profiled out)."""
     own = (x * code.place).sum()
-    log_sigma = jnp.where(code.kind == Kind.SIGMA, c, jnp.where(_sigma_stands(code), own, 0.0))
+    inside: Array = jnp.where(_sigma_stands(code), own, 0.0)
+    log_sigma: Array = jnp.where(code.kind == Kind.SIGMA, c, inside)
     if data.sigma2 is not None:
         log_sigma = 0.5 * jnp.log(jnp.asarray(data.sigma2))
     pair = code.kind == Kind.CORRELATION
     inner = jnp.abs(c) < 1.0
-    root = jnp.where(pair & inner, jnp.sqrt(jnp.where(pair & inner, 1.0 - c**2, 1.0)), 0.0)
+    square: Array = jnp.where(pair & inner, 1.0 - c**2, 1.0)
+    root: Array = jnp.where(pair & inner, jnp.sqrt(square), 0.0)
     by_kind = [c * jnp.exp(-log_sigma), c - log_sigma, c * own, c, own, own]
     held = jnp.select([code.kind == kind for kind in Kind], by_kind)
     edge = jnp.where(pair, ~inner, (code.kind == Kind.SD) & (c == 0.0))
-    theta = jnp.where(code.place, held, jnp.where(code.second, root * own, x))
-    return jnp.where(code.below & edge, 0.0, theta), log_sigma
+    other: Array = jnp.where(code.second, root * own, x)
+    theta: Array = jnp.where(code.place, held, other)
+    settled: Array = jnp.where(code.below & edge, 0.0, theta)
+    return settled, log_sigma
 
 
 def _ordered(layout: Layout, orders: tuple[jax.Array, ...]) -> Layout:
@@ -179,8 +183,8 @@ def hold(layout: Layout, data: Data, at: tuple[jax.Array, jax.Array, jax.Array, 
 
 
 def _step(
-    expand: Callable[[jax.Array], tuple[jax.Array, jax.Array, jax.Array]], positive: jax.Array, state: tuple
-) -> tuple:
+    expand: Callable[[Array], tuple[Array, Array, Array]], positive: jax.Array, state: tuple[Array, ...]
+) -> tuple[Array, ...]:
     """One Newton step, taken if the deviance does not rise; the state (x, f, f', f'', damping, count, done).
 
     The first one only evaluates at the start. An entry of ``positive`` at zero stays there while the deviance
@@ -189,21 +193,24 @@ def _step(
     x, value, slope, curve, damping, count, _ = state
     started = jnp.isfinite(value[0])
     stuck = positive & (x <= 0.0) & (slope[0] > 0.0)
-    g = jnp.where(stuck, 0.0, slope[0])
+    g: Array = jnp.where(stuck, 0.0, slope[0])
     mute = stuck | ((jnp.abs(g) < 1e-9) & (jnp.abs(curve[0]).max(axis=1, initial=0.0) < 1e-9))
-    h = jnp.where(mute[:, None] | mute[None, :], jnp.eye(len(g)), curve[0])
-    step, definite = newton_step(h, g, damping) if len(g) else (g, jnp.asarray(True))
-    decrement = -0.5 * g @ step
-    step = jnp.where(started, jnp.clip(step, -(1.0 + jnp.abs(x)), 1.0 + jnp.abs(x)), 0.0)
+    h: Array = jnp.where(mute[:, None] | mute[None, :], jnp.eye(len(g)), curve[0])
+    full, definite = newton_step(h, g, damping) if len(g) else (g, jnp.asarray(True))
+    decrement = -0.5 * g @ full
+    clipped: Array = jnp.clip(full, -(1.0 + jnp.abs(x)), 1.0 + jnp.abs(x))
+    step: Array = jnp.where(started, clipped, 0.0)
     crossed = positive & (x + step < 0.0)
-    new = jnp.where(crossed, 0.0, x + step)
+    new: Array = jnp.where(crossed, 0.0, x + step)
     found = (new, *expand(new))
     finite = jnp.isfinite(found[1][0]) & jnp.isfinite(found[2]).all() & jnp.isfinite(found[3]).all()
-    noise = 1e-12 * (1.0 + jnp.abs(jnp.where(started, value[0], 0.0)))
+    before: Array = jnp.where(started, value[0], 0.0)
+    noise = 1e-12 * (1.0 + jnp.abs(before))
     accepted = finite & (~started | (found[1][0] <= value[0] + noise))
     settled = definite & (damping == 0.0) & (decrement < DECREMENT) & ~crossed.any()
     scale = 1e-3 * (1.0 + jnp.abs(jnp.diagonal(h)).max(initial=0.0))
-    eased = jnp.where(damping <= scale, 0.0, damping / 10.0)
-    damping = jnp.where(accepted, eased, jnp.maximum(10.0 * damping, scale))
+    eased: Array = jnp.where(damping <= scale, 0.0, damping / 10.0)
+    harder: Array = jnp.maximum(10.0 * damping, scale)
+    damping = jnp.where(accepted, eased, harder)
     kept = jax.tree.map(lambda a, b: jnp.where(accepted, a, b), found, (x, value, slope, curve))
     return (*kept, damping, count + 1, (accepted & started & settled) | ~(started | finite))

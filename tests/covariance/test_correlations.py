@@ -33,7 +33,7 @@ def _dense(c: Correlation, theta: np.ndarray, where: np.ndarray) -> np.ndarray:
     if isinstance(c, CompoundSymmetry):
         return np.where(distance == 0, 1.0, value[0])
     sd, out = np.ones(SIZE), np.eye(SIZE)
-    for v, (i, j) in zip(value, [(i, j) for i in range(1, SIZE) for j in range(i + 1)], strict=True):
+    for v, (i, j) in zip(value, [(a, b) for a in range(1, SIZE) for b in range(a + 1)], strict=True):
         if i == j:
             sd[i] = v
         else:

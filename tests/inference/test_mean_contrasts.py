@@ -34,7 +34,10 @@ def test_words_sum_to_zero_and_say_what_they_compare() -> None:
         np.testing.assert_allclose(rows.sum(axis=1), 0.0, atol=1e-12)
     assert words.weights("pairwise", "xyz")[0] == ("x - y", "x - z", "y - z")
     assert words.weights("trt.vs.ctrl", "xyz")[0] == ("y - x", "z - x")
-    assert words.interaction(("pairwise", "poly"), ("ab", "xyz"))[0] == ("a - b | linear", "a - b | quadratic")
+    assert words.interaction(("pairwise", "poly"), ("ab", "xyz"))[0] == (
+        "a - b | linear",
+        "a - b | quadratic",
+    )
 
 
 def test_means_and_their_contrasts_of_a_fit() -> None:
@@ -44,7 +47,9 @@ def test_means_and_their_contrasts_of_a_fit() -> None:
     assert table.loc["c - a", "estimate"] == pytest.approx(means["c"] - means["a"])
     both = fit.means(["dose", "sex"]).contrast(("pairwise", "pairwise"))
     beta = fit.coefficients.set_index("term")["estimate"]
-    assert both.set_index("contrast").loc["a - b | f - m", "estimate"] == pytest.approx(beta["dose[b]:sex[m]"])
+    assert both.set_index("contrast").loc["a - b | f - m", "estimate"] == pytest.approx(
+        beta["dose[b]:sex[m]"]
+    )
     analysed = fit.analyse("means", factors="dose", contrast="trt.vs.ctrl")
     np.testing.assert_allclose(analysed["estimate"], table["estimate"])
 
