@@ -93,7 +93,9 @@ def _confounded_by(view: View, model: ModelView, factor: str, sheet: pd.DataFram
     between = _between(view, factor, sheet)
     for level, n in groups.value_counts().items():
         inside = groups == level
-        told = _one_sided(view, model, sheet.drop(columns=between), inside) + _far_numbers(view, model, sheet, inside, groups)
+        told = _one_sided(view, model, sheet.drop(columns=between), inside) + _far_numbers(
+            view, model, sheet, inside, groups
+        )
         if told and not (view.share and n < SMALLEST_CELL):
             text = f"{level} has {n} samples: {', '.join(told)}."
             found.append((str(level), text, _without(view, inside)))

@@ -8,6 +8,7 @@ import xarray as xr
 
 from mixflow.pipeline.gather import DF_METHODS
 from mixflow.report import method_words
+from mixflow.report.build import page
 from mixflow.report.methods import methods
 from mixflow.report.view import View
 
@@ -59,6 +60,9 @@ def test_how_precursors_became_proteins_is_told(tree: xr.DataTree, rows_fitted: 
     text, references = text_with(tree, data__precursors=precursors, fits__mixed=fit)
     assert "2 precursors were assigned to" in text and "; 1 shared by several proteins was set aside." in text
     assert ("fitted to its own rows" in text) == rows_fitted
+    groups = {node.path: node.to_dataset(inherit=False) for node in tree.subtree} | {"/fits/mixed": fit}
+    told = "Points are each protein's level by median polish" in page(xr.DataTree.from_dict(groups))
+    assert told == rows_fitted
     assert "Tukey's median polish [1]" in text and references[0].startswith("Tukey")
 
 

@@ -82,6 +82,18 @@ def test_doubts_name_few_levels_with_the_companion_and_singular_fits(tree: xr.Da
     assert "a correlation is +1 or -1" in found[f"{(status == 2).sum()} of {len(status)} fits are singular"]
 
 
+def test_a_treatment_of_whole_sites_is_the_design_and_no_doubt(tree: xr.DataTree) -> None:
+    """Where every site has one dose the sites are its units; of a batch, which is a nuisance, it is told."""
+    cut = tree.copy()
+    sheet = tree["data/samples"].to_dataset()
+    dose = np.where(np.isin(sheet["site"].values, ["Delft", "Cork"]), "high", "control")
+    sheet = sheet.assign(dose=xr.DataArray(dose, dims="sample", attrs=sheet["dose"].attrs))
+    cut["data/samples"] = xr.DataTree(sheet)
+    assert any("all dose = high" in d.text for d in doubts(View(cut)))
+    cut["batch"].attrs["factors"] = "[]"
+    assert not any("all dose" in d.text for d in doubts(View(cut)))
+
+
 def test_harmonised_input_is_the_first_doubt(tree: xr.DataTree) -> None:
     changed = tree.copy()
     changed["batch"].attrs["fit_on"] = "harmonised"

@@ -124,6 +124,8 @@ def variance(view: View) -> Section:
     section.add("partition", partition(model))
     for each in view.models:
         section.tables[f"variance_components_{each.name}"] = components(view, each)
+        if "structure" in each.fit:
+            section.tables[f"structure_{each.name}"] = structure(view, each)
     return section
 
 
@@ -149,10 +151,21 @@ def components(view: View, model: ModelView) -> pd.DataFrame:
     return frame
 
 
+def structure(view: View, model: ModelView) -> pd.DataFrame:
+    """Parameters of residual and random structures of all features: feature, name, parameter, estimate."""
+    names = [str(name) for name in model.fit["par_structure"].values]
+    values = model.fit["structure"].values
+    frame = pd.DataFrame({"feature": np.repeat(model.feature_ids, len(names))})
+    frame["name"] = [view.names.get(f, f) for f in frame["feature"]]
+    frame["parameter"], frame["estimate"] = names * len(values), values.ravel()
+    return frame
+
+
 def feature(view: View) -> Section:
     """The view of one feature: static pictures of the leaders, filled by the page's script for all others."""
     model = view.headline
-    section = Section("feature", {"n_named": len(named_features(view)), "not_fitted": _not_fitted(view)})
+    facts = {"n_named": len(named_features(view)), "not_fitted": _not_fitted(view)}
+    section = Section("feature", facts | {"own_rows": bool(model.attr("rows_fitted", False))})
     section.add("leaders", _leading(view, model))
     section.tables[f"coefficients_{model.name}"] = coefficients(view, model)
     return section
