@@ -38,7 +38,7 @@ def components(fitted: Fitted) -> Components:
     layout_effects = prepare(design, fit.reml).effects
     _no_smooths(design)
     for effect in layout_effects:
-            remedy = "Ask for this analysis of a model without smooths; `partition` splits the variance of this one."
+        _check(effect.group, effect.terms, effect.within.n_params)
     if design.residual is not None and design.residual.dispersion.shape[1]:
         message = "With a dispersion formula the residual variance differs between rows"
         remedy = "Ask for this analysis of a model without `dispersion`."
@@ -55,7 +55,9 @@ def _no_smooths(design: Design) -> None:
     if design.smooths:
         names = ", ".join(basis.name for basis in design.smooths)
         message = "The variance of a smooth differs between rows"
-        remedy = "Ask for this analysis of a model without smooths; `partition` splits the variance of this one."
+        remedy = (
+            "Ask for this analysis of a model without smooths; `partition` splits the variance of this one."
+        )
         raise MixflowError(Problem(message, column="group", value=names, remedy=remedy))
 
 

@@ -41,7 +41,7 @@ def partition(fitted: Fitted, roles: Mapping[str, Sequence[str]] | None = None) 
     seen = fitted.observed.astype(float)
     count = np.maximum(seen.sum(axis=1), 1.0)
     for effect, total in zip(found.effects, random_variances(fitted, found.layout, seen), strict=True):
-        sources.append(_name(effect.group, effect.terms))
+        sources.append(_source(fitted, effect.group, effect.terms))
         parts.append(total / count)
     spread = residual_sd(fitted.fit, fitted.design, found.layout)
     residual = (seen * spread**2).sum(axis=1) / count * fitted.fit.sigma**2
@@ -71,6 +71,15 @@ def _variance(line: np.ndarray, seen: np.ndarray) -> np.ndarray:
     count = np.maximum(seen.sum(axis=1), 1.0)
     mean = (seen * line).sum(axis=1) / count
     return (seen * (line - mean[:, None]) ** 2).sum(axis=1) / count
+
+
+def _source(fitted: Fitted, group: str, terms: Sequence[str]) -> str:
+    """`s(age).curved` for a smooth, beside its `s(age).linear`; else the random effect as `_name` has it."""
+    return f"{group}.curved" if group in _smooths(fitted) else _name(group, terms)
+
+
+def _smooths(fitted: Fitted) -> set[str]:
+    return {basis.name for basis in fitted.design.smooths}
 
 
 def _name(group: str, terms: Sequence[str]) -> str:
@@ -103,7 +112,10 @@ def _roles(fitted: Fitted, sources: list[str], roles: Mapping[str, Sequence[str]
     of_name = {str(name): role for role, names in roles.items() for name in names}
     made_of = {source: {source} for source in sources} | _fixed_variables(fitted)
     for term in fitted.design.random:
-        made_of[_name(term.group, term.terms)] = set(term.factors)
+        linear = made_of.get(f"{term.group}.linear", set()) if term.group in _smooths(fitted) else set()
+        made_of[_source(fitted, term.group, term.terms)] = set(term.factors) | linear - {
+            f"{term.group}.linear"
+        }
     made_of[RESIDUAL] = set()
     known = {*sources, *(name for names in made_of.values() for name in names)}
     unknown = sorted(set(of_name) - known)

@@ -51,17 +51,22 @@ def used_columns(study: Study) -> frozenset[str]:
 
 
 def structure_columns(model: ModelConfig | ModelPlan) -> frozenset[str]:
-    """Columns that residual and dispersion of a model name; a text that cannot be read names none."""
+    """Columns that residual and dispersion of a model name."""
+    return key_columns(model, "residual") | key_columns(model, "dispersion")
+
+
+def key_columns(model: ModelConfig | ModelPlan, key: str) -> frozenset[str]:
+    """Columns that `residual` or `dispersion` names; a text that cannot be read names none."""
     from mixflow.formula import parse
 
-    names: set[str] = set()
-    inside = re.search(r"\((.*)\)", model.residual or "", flags=re.DOTALL)
-    for formula in (f"~ ({inside[1]})" if inside else None, model.dispersion):
-        try:
-            names |= parse(formula).variables if formula else set()
-        except MixflowError:
-            continue  # the check of the model says what is wrong with it
-    return frozenset(names)
+    text = str(getattr(model, key) or "")
+    if key == "residual":
+        inside = re.search(r"\((.*)\)", text, flags=re.DOTALL)
+        text = f"~ ({inside[1]})" if inside else ""
+    try:
+        return parse(text).variables if text else frozenset()
+    except MixflowError:
+        return frozenset()  # the check of the model says what is wrong with it
 
 
 def kept_columns(study: Study) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.study.columns import terms_of
+from mixflow.study.columns import key_columns, terms_of
 from mixflow.study.relationship import read
 from mixflow.study.study import ModelConfig, Study
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mixflow.design import Design
+    from mixflow.formula import Terms
     from mixflow.study.plan import ModelPlan
 
 
@@ -34,7 +35,7 @@ def design_of(study: Study, model: ModelConfig | ModelPlan, frame: pd.DataFrame)
     try:
         return build(terms, frame, **added)
     except MixflowError as error:
-        raise MixflowError(_placed(study, model, problem) for problem in error.problems) from error
+        raise MixflowError(_placed(study, model, terms, problem) for problem in error.problems) from error
 
 
 def _at(study: Study, model: ModelConfig | ModelPlan, key: str, step: Callable[[], Any]) -> Any:
@@ -46,8 +47,18 @@ def _at(study: Study, model: ModelConfig | ModelPlan, key: str, step: Callable[[
         raise MixflowError(replace(problem, **place) for problem in error.problems) from error
 
 
-def _placed(study: Study, model: ModelConfig | ModelPlan, problem: Problem) -> Problem:
-    """A problem of the keys residual, dispersion and relationship at its key; any other as it is."""
+def _placed(study: Study, model: ModelConfig | ModelPlan, terms: Terms, problem: Problem) -> Problem:
+    """A problem of the keys residual, dispersion and relationship at its key; any other as it is.
+
+    A column belongs to a key where only the key names it, and its name then goes into the message.
+    """
+    for key in ("residual", "dispersion"):
+        text, named = str(getattr(model, key) or ""), problem.column or ""
+        alone = named in key_columns(model, key) and named not in terms.variables
+        if text and (alone or text in problem.message):
+            message = f"{problem.message} (column {named})" if alone else problem.message
+            place, value = study.place("models", model.name, key), problem.value
+            return replace(problem, message=message, value=named if value is None else value, **place)
     if problem.column in ("residual", "dispersion"):
         return replace(problem, **study.place("models", model.name, problem.column))
     if problem.column in model.relationship:

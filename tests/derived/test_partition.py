@@ -88,3 +88,16 @@ def test_a_random_slope_counts_with_its_column_and_unfitted_features_have_no_num
 def test_a_role_of_something_else_is_told() -> None:
     with pytest.raises(MixflowError, match="does not have"):
         PARTITION(subject_of(fitted("~ x + (x | subject)", features=[])), roles={"batch": ["plate"]})
+
+
+def test_a_smooth_is_named_as_in_the_formula_and_has_the_role_of_its_variable() -> None:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"day": np.tile(np.arange(12.0), 5), "dog": np.repeat(list("abcde"), 12)})
+    values = np.sin(frame["day"].to_numpy() / 2) + rng.normal(0, 0.3, (2, 60))
+    subject = of_frame("~ s(day, k=5) + (1 | dog)", frame, values)
+    found = PARTITION(subject, roles={"technical": ["day"]}).head(4)
+    assert list(found["source"]) == ["s(day).linear", "dog", "s(day).curved", "Residual"]
+    assert list(found["role"]) == ["technical", "", "technical", "residual"]
+    assert found["share"].sum() == pytest.approx(1) and found["share"].iloc[2] > 0.5
+    with pytest.raises(MixflowError, match="model without smooths"):
+        ANALYSES["icc"].run(subject, group="dog")

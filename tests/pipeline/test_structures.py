@@ -160,8 +160,9 @@ def test_fits_with_another_relationship_are_not_tested(folder: Path) -> None:
     ("change", "column", "told"),
     [
         ({"residual": "ar2(time | subject)"}, "models.m.residual", ""),
-        ({"residual": "ar1(tiem | subject)"}, "models.m", "time"),
-        ({"dispersion": "~ sight"}, "models.m", "site"),
+        ({"residual": "ar1(tiem | subject)"}, "models.m.residual", "time"),
+        ({"dispersion": "~ sight"}, "models.m.dispersion", "site"),
+        ({"residual": "ar1(time | site)"}, "models.m.residual", "same position"),
         ({"relationship": {"subjct": "kinship.tsv"}}, "models.m.relationship.subjct", "subject"),
         ({"df": "kenward"}, "models.m.df", "kenward-roger"),
         ({"df": "kenward-roger", "reml": False}, "models.m.df", "reml: false"),
