@@ -12,6 +12,9 @@ from mixflow.inference.mean_contrasts import ADJUST, METHODS
 from mixflow.inference.mean_tests import COLUMNS, tested_contrasts, tested_means
 from mixflow.inference.means import means
 
+OF = {"name": "of"}
+"""In tables beside those of the report `name` is that of the feature."""
+
 
 def run(
     subject: Subject,
@@ -24,8 +27,9 @@ def run(
     """Means of every feature, or contrasts of them."""
     if contrast is None:
         cells = means(subject.design, factors, at)
-        return tested_means(subject.fit, subject.design, cells, subject.df, 1 - subject.alpha)
-    return tested_contrasts(
+        found = tested_means(subject.fit, subject.design, cells, subject.df, 1 - subject.alpha)
+        return found.rename(columns=OF)
+    found = tested_contrasts(
         subject.fit,
         subject.design,
         factors,
@@ -35,6 +39,7 @@ def run(
         df=subject.df,
         level=1 - subject.alpha,
     )
+    return found.rename(columns=OF)
 
 
 _WORDS = {"type": "string", "enum": list(METHODS)}
@@ -65,7 +70,7 @@ register(
             "adjust": {"type": "string", "enum": list(ADJUST), "description": "p within a feature."},
         },
         required=("factors",),
-        columns=COLUMNS,
+        columns={OF.get(column, column): meaning for column, meaning in COLUMNS.items()},
         own_rows=True,
     )
 )

@@ -45,8 +45,7 @@ class Shown:
     @cached_property
     def meanings(self) -> dict[str, str]:
         """What each column is, with its unit."""
-        told = json.loads(str(self.attrs.get("columns") or "{}"))
-        return told | {"of": told.get("name", told.get("of", "")), "name": "name of the feature"}
+        return json.loads(str(self.attrs.get("columns") or "{}")) | {"name": "name of the feature"}
 
     @property
     def alpha(self) -> float:

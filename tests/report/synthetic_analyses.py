@@ -76,7 +76,7 @@ TEXTS = {
     "at": ["40 (mean - sd)", "50 (mean)"],
     "equivalent": ["yes", "no"],
     "comparison": ["T vs R"],
-    "name": ["high", "low"],
+    "of": ["high", "low"],
 }
 """Values of columns of text; every combination of the first found of `SPLIT` is a row of a feature."""
 SPLIT = {
@@ -90,7 +90,7 @@ SPLIT = {
     "smooth_edf": "level",
     "benchmarking": "level",
     "slopes_by": "at",
-    "means": "name",
+    "means": "of",
     "moderated_components": "term",
 }
 POINTS = 7
