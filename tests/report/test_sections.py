@@ -17,6 +17,7 @@ from mixflow.report.html import count, number, p_value, percent, signed
 from mixflow.report.pictures import absence
 from mixflow.report.pictures.feature import leaders
 from mixflow.report.section import Section
+from mixflow.report.sections import sections
 from mixflow.report.view import View
 from mixflow.status import MEANING, Status
 from tests.report.synthetic import study
@@ -292,3 +293,19 @@ def test_omnibus_tests_have_their_table(tree: xr.DataTree) -> None:
 )
 def test_numbers_are_written_for_readers(made: str, expected: str) -> None:
     assert made == expected
+
+
+def test_parameters_of_structures_are_a_table_and_told_beside_the_formula(tree: xr.DataTree) -> None:
+    fit = tree["fits/mixed"].to_dataset(inherit=False)
+    n = fit.sizes["feature"]
+    fit = fit.assign(structure=(("feature", "par_structure"), np.linspace(0, 1, n)[:, None]))
+    fit = fit.assign_coords(par_structure=np.array(["Residual.ar1"], object))
+    fit = fit.assign_attrs(residual="ar1(day | subject)", dispersion="~ sex")
+    groups = {node.path: node.to_dataset(inherit=False) for node in tree.subtree} | {"/fits/mixed": fit}
+    made = {section.id: section for section in sections(View(xr.DataTree.from_dict(groups)))}
+    table = made["variance"].tables["structure_mixed"]
+    assert list(table) == ["feature", "name", "parameter", "estimate"] and len(table) == n
+    assert set(table["parameter"]) == {"Residual.ar1"} and table["estimate"].iloc[-1] == 1
+    assert "structure_ignored" not in made["variance"].tables
+    text = page(xr.DataTree.from_dict(groups))
+    assert "residual <code>ar1(day | subject)</code><br>dispersion <code>~ sex</code>" in text
