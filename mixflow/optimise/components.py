@@ -8,6 +8,8 @@ import numpy as np
 
 from mixflow.covariance import Covariance, Pooled, Structured
 from mixflow.design.layout import Layout
+from mixflow.design.observed import times
+from mixflow.design.rows import RowBuilder
 from mixflow.model import RandomEffect
 from mixflow.optimise.prepare import Prepared
 
@@ -26,6 +28,8 @@ class Components:
     effects: tuple[RandomEffect, ...]
     theta_scale: np.ndarray
     moments: tuple[np.ndarray, ...]
+    dispersion: np.ndarray | None = None
+    """(n, d) columns of the log-linear residual standard deviation, as the user knows them."""
 
     def matrices(self, theta: np.ndarray, sigma: np.ndarray) -> list[np.ndarray]:
         """Covariance matrix (N, k, k) of each random effect, in the user's units."""
@@ -48,16 +52,25 @@ class Components:
         """Share of each component in the variance of the response given the fixed effects; they sum to 1.
 
         A slope's variance counts with the mean square of its column; a covariance has a share too, which may
-        be negative, so that the shares of a group's rows sum to the group's:
+        be negative, so that the shares of a group's rows sum to the group's. The residual counts with its
+        mean variance over rows, where a dispersion formula lets it differ from row to row:
         Johnson (2014), Methods Ecol. Evol. 5:944, eq. 10.
         """
-        columns, total = [], sigma**2
+        residual = sigma**2 * self._mean_residual(theta)
+        columns, total = [], residual
         for matrix, moment in zip(self.matrices(theta, sigma), self.moments, strict=True):
             k = matrix.shape[1]
             columns += [matrix[:, a, a] * moment[..., a, a] for a in range(k)]
             columns += [2 * matrix[:, a, b] * moment[..., a, b] for a in range(k) for b in range(a + 1, k)]
             total = total + (matrix * moment).sum(axis=(1, 2))
-        return np.column_stack([*columns, sigma**2]) / total[:, None]
+        return np.column_stack([*columns, residual]) / total[:, None]
+
+    def _mean_residual(self, theta: np.ndarray) -> np.ndarray:
+        """Mean over rows of the residual variance over sigma squared. (N,)."""
+        if self.dispersion is None:
+            return np.ones(len(theta))
+        own = theta[:, theta.shape[1] - self.dispersion.shape[1] :]
+        return np.exp(2 * times(own, self.dispersion.T)).mean(axis=1)
 
 
 def _pooled(effect: Covariance) -> bool:
@@ -89,4 +102,18 @@ def components(prepared: Prepared) -> Components:
         used[effect.group] += k
         moments.append(z.T @ z / len(z))
     names.append(("Residual", "", ""))
-    return Components(tuple(names), prepared.layout, prepared.effects, prepared.theta_scale, tuple(moments))
+    return Components(
+        tuple(names),
+        prepared.layout,
+        prepared.effects,
+        prepared.theta_scale,
+        tuple(moments),
+        _dispersion(prepared),
+    )
+
+
+def _dispersion(prepared: Prepared) -> np.ndarray | None:
+    residual = prepared.layout.residual
+    if residual is None or not residual.n_dispersion or not isinstance(prepared.builder, RowBuilder):
+        return None
+    return prepared.builder.dispersion * prepared.theta_scale[-residual.n_dispersion :]
