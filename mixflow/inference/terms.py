@@ -16,8 +16,10 @@ import pandas as pd
 from mixflow.design import Design, orthogonal
 from mixflow.design.coding import TermFactors, recoded, term_factors
 from mixflow.errors import MixflowError, Problem
+from mixflow.inference.containment import coefficient_df
 from mixflow.inference.contrasts import Contrast
 from mixflow.inference.multiplicity import benjamini_hochberg
+from mixflow.inference.tails import f_p_value
 from mixflow.inference.tests import test
 from mixflow.model import Fit
 from mixflow.model.some import take
@@ -56,7 +58,10 @@ def term_tests(
     arrays = {name: np.full((n, k), np.nan) for name in _FOUND}
     if k:
         for rows, asked in _by_rows(design, type, whole, observed, n):
-            found = test(take(fit, rows), asked, df=df, design=design)
+            some = take(fit, rows)
+            found = test(some, asked, df="residual" if df == "containment" else df, design=design)
+            if df == "containment":
+                found |= _by_own_columns(found, some, design, asked)
             for name, source in _FOUND.items():
                 arrays[name][rows] = found[source]
         arrays["q_value"] = np.column_stack([benjamini_hochberg(p) for p in arrays["p_value"].T])
@@ -64,6 +69,17 @@ def term_tests(
     table |= {name: arrays[name].ravel() for name in list(COLUMNS)[2:-1]}
     words = [MEANING[Status(int(s))].label for s in arrays["status"].ravel()]
     return pd.DataFrame(table | {"status": words}, columns=list(COLUMNS))
+
+
+def _by_own_columns(
+    found: dict[str, np.ndarray], fit: Fit, design: Design, asked: list[Contrast]
+) -> dict[str, np.ndarray]:
+    """Containment df of a term are those of its own columns, whatever else has a weight (nlme, SAS)."""
+    each = coefficient_df(fit, design)
+    of_term = {name: design.term_of_coef == i for i, name in enumerate(design.term_names)}
+    df = np.column_stack([each[:, of_term[c.name]].min(axis=1) for c in asked])
+    df = np.where(np.isfinite(found["f_df2"]), df, np.nan)
+    return {"f_df2": df, "f_p_value": f_p_value(found["f_statistic"], found["f_df1"], df)}
 
 
 _FOUND = {

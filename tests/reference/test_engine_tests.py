@@ -104,7 +104,11 @@ def test_containment(name: str) -> None:
 
 @pytest.mark.parametrize("name", asking("type_containment"))
 def test_types_with_containment(name: str) -> None:
-    """nlme's anova, sequential and marginal (of numbers and of factors in treatment coding: the coefficients)."""
+    """nlme's anova, sequential and marginal (of numbers and of factors in treatment coding: the coefficients).
+
+    Sequential: the df only. Its F is of terms made orthogonal by the estimated V, mixflow's (as lmerTest's
+    and SAS's) of terms made orthogonal by X alone: two hypotheses where data are unbalanced.
+    """
     result = fitted(name)
     for type_, rows in by_r(name)["type_containment"].items():
         rows = [row for row in rows if row["term"] != "(Intercept)"]
@@ -115,7 +119,7 @@ def test_types_with_containment(name: str) -> None:
         found = result.terms(type=1, df="containment").set_index("term")
         assert list(found.index) == [row["term"] for row in rows]
         np.testing.assert_allclose(found["df"], values(rows, "den_df"))
-        np.testing.assert_allclose(found["statistic"], values(rows, "f"), rtol=1e-3)
+        assert (found["status"] == "ok").all() and found["statistic"].notna().all()
 
 
 def _marginal(result: Result, rows: list[dict[str, Any]], names: list[str]) -> None:
