@@ -137,9 +137,8 @@ def test_kenward_roger_is_pbkrtests_and_takes_most_false_calls_away(
     ours = result.contrast(CONTRASTS, df="kenward-roger")
     theirs = pd.read_csv(reference / "cptac_abc" / "kenward_roger.csv.gz")
     x = ours.merge(theirs, on=["feature", "contrast"], suffixes=("", "_r"))
-    sound = (
-        x["feature"].map(lmer_fits["residual"]) > 1e-5
-    )  # towards zero, the adjustment is that of where each stopped
+    # Where the residual variance goes to zero the adjustment is that of where each stopped.
+    sound = x["feature"].map(lmer_fits["residual"]) > 1e-5
     x = x[sound & x["estimate"].notna()]
     assert len(x) == 657
     assert (x["std_error"] / x["se"] - 1).abs().max() < 1e-5  # seen: 1e-7
