@@ -8,6 +8,8 @@ import pytest
 
 from tests.reference.engine import CASES, asking, by_r, fitted, group_name
 
+pytestmark = pytest.mark.grid
+
 
 @pytest.mark.parametrize("name", asking("modes"))
 def test_modes(name: str) -> None:

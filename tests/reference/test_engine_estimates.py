@@ -13,6 +13,8 @@ from mixflow.api import Result
 from mixflow.status import Status
 from tests.reference.engine import CASES, asking, by_r, fitted, group_name, in_order, values
 
+pytestmark = pytest.mark.grid
+
 BEST = 1e-6
 """How far -2 log-likelihood of mixflow may lie above R's."""
 

@@ -7,6 +7,8 @@ import pytest
 
 from tests.reference.engine import asking, by_r, fitted, in_order, values
 
+pytestmark = pytest.mark.grid
+
 
 @pytest.mark.parametrize("name", asking("kenward_roger_dense"))
 def test_kenward_roger_of_residual_structures(name: str) -> None:

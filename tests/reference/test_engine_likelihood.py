@@ -9,6 +9,8 @@ import pytest
 from mixflow.api import Result
 from tests.reference.engine import CASES, asking, by_r, fit_as, fitted, group_name
 
+pytestmark = pytest.mark.grid
+
 
 @pytest.mark.parametrize("name", asking("lrt"))
 def test_likelihood_ratio(name: str) -> None:

@@ -13,6 +13,8 @@ from mixflow.inference import means as marginal
 from mixflow.inference.tests import test as run_tests
 from tests.reference.engine import CASES, asking, by_r, contrast, fitted, values, weights_of
 
+pytestmark = pytest.mark.grid
+
 
 def _compare(result: Result, found: dict[str, Any], df: str) -> np.ndarray:
     """Test R's own rows of weights, and return them in the order of mixflow's coefficients."""

@@ -14,6 +14,8 @@ from mixflow.inference.moderation import moderated
 from mixflow.model import Fit
 from tests.reference.engine import CASES, HERE, asking, by_r
 
+pytestmark = pytest.mark.grid
+
 FOLDER = HERE.parents[1] / "config" / "studies" / "alzheimer-csf"
 
 

@@ -14,6 +14,8 @@ import pytest
 from mixflow.inference.smooths import smooth_edf
 from tests.reference.engine import CASES, asking, by_r, fitted
 
+pytestmark = pytest.mark.grid
+
 
 @pytest.mark.parametrize("name", asking("smooth", "gam"))
 def test_fitted_values(name: str) -> None:

@@ -16,6 +16,8 @@ from mixflow.api import Result
 from mixflow.inference.tests import test as run_tests
 from tests.reference.engine import asking, by_r, contrast, fitted, in_order, values
 
+pytestmark = pytest.mark.grid
+
 
 def _each_coefficient(result: Result, rows: list[dict[str, Any]], df: str) -> None:
     rows = in_order(result, rows)
