@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,3 +45,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _reason(report: pytest.TestReport) -> str:
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     return text.removeprefix("Skipped: ")
+
+
+MOST_MAPS = 20_000
+"""Memory maps beyond which compiled kernels are let go: each takes some, Linux allows 65,530 a process, and
+the compiler ends with a segmentation fault at that limit."""
+
+
+@pytest.fixture(autouse=True)
+def few_memory_maps() -> Iterator[None]:
+    """Lets go of compiled kernels before a process that tests hundreds of models runs out of memory maps."""
+    yield
+    maps = Path("/proc/self/maps")
+    if "jax" in sys.modules and maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        import jax
+
+        from mixflow.optimise import mapped
+
+        mapped._compiled.cache_clear()
+        jax.clear_caches()
+        gc.collect()

@@ -82,7 +82,7 @@ def each(function: Callable[..., Any], layout: Layout, data: Data, argument: Any
     return _mapped(function, layout, data, argument)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def _compiled(function: Callable[..., Any], layout: Layout) -> Callable[..., Any]:
     return jax.jit(jax.vmap(lambda data, argument: function(layout, data, argument)))
 
