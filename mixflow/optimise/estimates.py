@@ -59,7 +59,8 @@ def estimates(
         assert not isinstance(data, LargeArrays)
         summary = mapped.summaries(layout, data, theta)
     back, null = _back(design, observed)
-    unit_sigma = np.sqrt(summary.pieces.rss / dof) if data.sigma2 is None else np.sqrt(data.sigma2)
+    with np.errstate(invalid="ignore"):  # a feature without a minimum ends as a status
+        unit_sigma = np.sqrt(summary.pieces.rss / dof if data.sigma2 is None else data.sigma2)
     sigma = unit_sigma * scale
     cov = back @ summary.cov @ np.swapaxes(back, 1, 2)
     by_theta = back[:, None] @ summary.cov_deriv @ np.swapaxes(back, 1, 2)[:, None]
@@ -88,9 +89,10 @@ def estimates(
 
 def _objective(data: Data | LargeArrays, pieces: Pieces) -> np.ndarray:
     """`likelihood.exact.objective` of many features on the host."""
-    if data.sigma2 is None:
-        return pieces.logdet + data.dof * (1 + np.log(2 * np.pi * pieces.rss / data.dof))
-    return pieces.logdet + data.dof * np.log(2 * np.pi * data.sigma2) + pieces.rss / data.sigma2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if data.sigma2 is None:
+            return pieces.logdet + data.dof * (1 + np.log(2 * np.pi * pieces.rss / data.dof))
+        return pieces.logdet + data.dof * np.log(2 * np.pi * data.sigma2) + pieces.rss / data.sigma2
 
 
 NULL = 1e-8
