@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from mixflow.api import fit_values
 from mixflow.design import build
 from mixflow.formula import parse
-from mixflow.harmonise.drift import curve, drift, fit_drift
+from mixflow.harmonise.drift import drift
 from mixflow.inference.contrasts import from_weights
 from mixflow.inference.tests import test
 
@@ -65,7 +65,7 @@ def simulate() -> tuple[pd.DataFrame, tuple[np.ndarray, pd.DataFrame]]:
             rng = np.random.default_rng([SEED, int(10 * early), int(size)])
             frame = sheet(rng, early)
             y = values(rng, frame, size)
-            found = drift(y, frame, "injection", "batch", is_qc=frame["qc"].to_numpy())
+            found = drift(y, frame, "injection", "batch", is_qc=frame["qc"].to_numpy()).table()
             rates = [round(rejected(y, frame, formula), 1) for formula in MODELS]
             called = round(float(100 * (found["p_value"] < LEVEL).mean()), 1)
             share = round(float(found["share"].median()), 2)
@@ -80,9 +80,9 @@ def draw(y: np.ndarray, frame: pd.DataFrame) -> Figure:
     """The feature whose drift in QC samples is clearest, its curves by batch with pointwise limits."""
     mpl.rcParams.update({"svg.hashsalt": "mixflow", "svg.fonttype": "none", "font.size": 8})
     qc = frame["qc"].to_numpy()
-    feature = int(drift(y, frame, "injection", "batch", is_qc=qc)["p_value"].idxmin())
-    fitted, _ = fit_drift(y[feature : feature + 1], frame, "injection", "batch", is_qc=qc)
-    lines = curve(fitted, 0)
+    found = drift(y, frame, "injection", "batch", is_qc=qc)
+    feature = int(found.table()["p_value"].idxmin())
+    lines = found.curve(feature)
     figure = Figure(figsize=(6.0, 2.4), layout="constrained")
     axes = figure.add_subplot()
     for name, colour in zip(BATCHES, ("#4477AA", "#CC6677", "#228833"), strict=True):

@@ -8,6 +8,9 @@ instrument's alone; in study samples it is mixed with whatever biology follows t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -25,6 +28,7 @@ from mixflow.status import MEANING, Status
 LEAST = 5
 """Samples with different places in a batch below which no curve is fitted to it."""
 MOST_COLUMNS = 8
+QC, ALL = "QC samples", "all samples"
 COLUMNS = {
     "feature": "number of the feature in the values given, or its id",
     "share": "share of the variance within batches that drift explains (fall of the residual variance)",
@@ -38,6 +42,78 @@ COLUMNS = {
 }
 
 
+class TooFewSamples(MixflowError):
+    """No batch has samples enough for a curve."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """The fits of ``~ batch + s(order, by = batch)`` to every feature; `table` and `curve` read them.
+
+    ``used``: which samples; ``batches``: those with a curve; ``left_out``: those with fewer than 5 samples at
+    different places.
+    """
+
+    fitted: Fitted
+    used: str
+    batches: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    def table(self) -> pd.DataFrame:
+        """Drift of every feature, one row each (see `COLUMNS`)."""
+        fit, design = self.fitted.fit, self.fitted.design
+        plain = fit_features(
+            build(parse(_formula(design.frame, None)), design.frame), self.fitted.values, fit.feature_ids
+        )
+        good = fit.fitted & plain.fitted
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.clip(1 - fit.sigma**2 / plain.sigma**2, 0, 1)
+        edf, statistic, p = np.where(good, self._tests(), np.nan)
+        return pd.DataFrame({
+            "feature": fit.feature_ids,
+            "share": np.where(good, share, np.nan),
+            "edf": edf,
+            "statistic": statistic,
+            "p_value": p,
+            "q_value": benjamini_hochberg(p),
+            "n_obs": fit.n_obs,
+            "used": self.used,
+            "status": [MEANING[Status(s)].label for s in fit.status],
+        })  # fmt: skip
+
+    def curve(self, feature: int, points: int = 50) -> pd.DataFrame:
+        """Drift of one feature by batch: batch, order (from its start), estimate, std_error.
+
+        The level of a batch is not in it: each curve has mean zero over the places of all samples.
+        """
+        effects, tables = Henderson(self.fitted).joint(feature), []
+        frame = self.fitted.design.frame
+        for part in parts(self.fitted.design):
+            own = frame["order"] if not part.label else frame.loc[frame["batch"] == part.label, "order"]
+            x = np.linspace(0, float(own.max()), points)
+            rows = rows_at(part, effects, x)
+            se = np.sqrt(((rows @ effects.cov) * rows).sum(axis=1))
+            row = {
+                "batch": part.label or self.batches[0],
+                "order": x,
+                "estimate": rows @ effects.effects,
+                "std_error": se,
+            }
+            tables.append(pd.DataFrame(row))
+        return pd.concat(tables, ignore_index=True)
+
+    def _tests(self) -> NDArray[np.float64]:
+        """Effective df, Wald statistic and p of all curves together. (3, N)."""
+        numbers = np.full((3, len(self.fitted.fit.status)), np.nan)
+        equations, curves = Henderson(self.fitted), parts(self.fitted.design)
+        fixed = np.concatenate([part.fixed for part in curves])
+        for i in np.flatnonzero(self.fitted.fit.fitted).tolist():
+            effects = equations.joint(i)
+            own = np.concatenate([fixed, effects.place[curves[0].basis.name].ravel()])
+            numbers[:, i] = block_test(effects, own)
+        return numbers
+
+
 def drift(
     values: NDArray[np.float64],
     frame: pd.DataFrame,
@@ -46,81 +122,47 @@ def drift(
     *,
     is_qc: NDArray[np.bool_] | None = None,
     feature_ids: NDArray[np.object_] | None = None,
-) -> pd.DataFrame:
-    """Drift of every row of ``values`` (feature, sample), one row a feature (see `COLUMNS`).
+) -> Drift:
+    """Curves of every row of ``values`` (feature, sample) along the order of measurement, by batch.
 
     ``frame`` has one row a sample; ``order``: its column with the order of measurement, counted from the
     start of each batch here; ``batch``: its column with the batch, None for a single one. ``is_qc``
     (sample,): the pooled QC samples, used alone where every batch has at least 5 of them at different places.
-    Raises MixflowError where no batch has enough samples, or the order is not a number.
+    Raises TooFewSamples where no batch has enough samples, MixflowError where the order is not a number.
     """
-    fitted, used = fit_drift(values, frame, order, batch, is_qc=is_qc, feature_ids=feature_ids)
-    fit, design = fitted.fit, fitted.design
-    plain = fit_features(
-        build(parse(_formula(design.frame, None)), design.frame), fitted.values, fit.feature_ids
-    )
-    numbers = np.full((3, len(values)), np.nan)
-    equations, curves = Henderson(fitted), parts(design)
-    fixed = np.concatenate([part.fixed for part in curves])
-    for i in np.flatnonzero(fit.fitted).tolist():
-        effects = equations.joint(i)
-        own = np.concatenate([fixed, effects.place[curves[0].basis.name].ravel()])
-        numbers[:, i] = block_test(effects, own)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.clip(1 - fit.sigma**2 / plain.sigma**2, 0, 1)
-    good = fit.fitted & plain.fitted
-    p = np.where(good, numbers[2], np.nan)
-    return pd.DataFrame({
-        "feature": fit.feature_ids,
-        "share": np.where(good, share, np.nan),
-        "edf": numbers[0],
-        "statistic": numbers[1],
-        "p_value": p,
-        "q_value": benjamini_hochberg(p),
-        "n_obs": fit.n_obs,
-        "used": used,
-        "status": [MEANING[Status(s)].label for s in fit.status],
-    })  # fmt: skip
-
-
-def fit_drift(
-    values: NDArray[np.float64],
-    frame: pd.DataFrame,
-    order: str,
-    batch: str | None,
-    *,
-    is_qc: NDArray[np.bool_] | None = None,
-    feature_ids: NDArray[np.object_] | None = None,
-) -> tuple[Fitted, str]:
-    """The fits behind `drift` (columns of their design: ``order``, ``batch``) and which samples they used."""
-    table, used = _chosen(_table(frame, order, batch), is_qc)
-    sizes = table.groupby("batch", observed=True)["order"].nunique()
-    kept = table[table["batch"].isin(sizes.index[sizes >= LEAST])]
-    if not len(kept):
-        remedy = f"Drift needs a batch with at least {LEAST} samples at different places."
-        raise MixflowError(
-            Problem("No batch has enough samples", column=order, value=int(sizes.max()), remedy=remedy)
-        )
-    k = int(min(MOST_COLUMNS, sizes[sizes >= LEAST].min() - 1))
-    design = build(parse(_formula(kept, k)), kept)
-    rows = kept.index.to_numpy()[design.rows]
+    found = _samples(frame, order, batch, is_qc)
+    k = min(MOST_COLUMNS, found.fewest - 1)
+    design = build(parse(_formula(found.table, k)), found.table)
+    rows = found.table.index.to_numpy()[design.rows]
     ids = np.arange(len(values)).astype(str).astype(object) if feature_ids is None else feature_ids
     chosen = np.asarray(values, dtype=float)[:, rows]
-    return Fitted(fit_features(design, chosen, ids, modes=False), design, chosen), used
+    fit = fit_features(design, chosen, ids, modes=False)
+    return Drift(Fitted(fit, design, chosen), found.used, found.batches, found.left_out)
 
 
-def curve(fitted: Fitted, feature: int, points: int = 50) -> pd.DataFrame:
-    """Drift of one feature of `fit_drift` by batch: batch, order (from its start), estimate, std_error."""
-    effects, tables = Henderson(fitted).joint(feature), []
-    frame = fitted.design.frame
-    for part in parts(fitted.design):
-        own = frame["order"] if not part.label else frame.loc[frame["batch"] == part.label, "order"]
-        x = np.linspace(0, float(own.max()), points)
-        rows = rows_at(part, effects, x)
-        se = np.sqrt(((rows @ effects.cov) * rows).sum(axis=1))
-        row = {"batch": part.label, "order": x, "estimate": rows @ effects.effects, "std_error": se}
-        tables.append(pd.DataFrame(row))
-    return pd.concat(tables, ignore_index=True)
+class _Samples(NamedTuple):
+    """The samples of the fits: ``table`` (`_table`) of batches with enough, ``fewest`` places in one."""
+
+    table: pd.DataFrame
+    used: str
+    batches: tuple[str, ...]
+    left_out: tuple[str, ...]
+    fewest: int
+
+
+def _samples(frame: pd.DataFrame, order: str, batch: str | None, is_qc: NDArray[np.bool_] | None) -> _Samples:
+    table = _table(frame, order, batch)
+    known = tuple(dict.fromkeys(table["batch"]))
+    table, used = _chosen(table, is_qc)
+    places = _places(table)
+    if not (places >= LEAST).any():
+        remedy = f"Drift needs a batch with at least {LEAST} samples at different places."
+        most = int(places.max()) if len(places) else 0
+        raise TooFewSamples(Problem("No batch has enough samples", column=order, value=most, remedy=remedy))
+    places = places[places >= LEAST]
+    batches = tuple(name for name in known if name in places.index)
+    left_out = tuple(name for name in known if name not in places.index)
+    return _Samples(table[table["batch"].isin(batches)], used, batches, left_out, int(places.min()))
 
 
 def _formula(table: pd.DataFrame, k: int | None) -> str:
@@ -145,11 +187,15 @@ def _table(frame: pd.DataFrame, order: str, batch: str | None) -> pd.DataFrame:
     return table.assign(order=table["order"] - start)
 
 
+def _places(table: pd.DataFrame) -> pd.Series:
+    """Different places in the order of each batch."""
+    return table.groupby("batch")["order"].nunique()
+
+
 def _chosen(table: pd.DataFrame, is_qc: NDArray[np.bool_] | None) -> tuple[pd.DataFrame, str]:
-    """The QC samples if every batch has enough of them, else all samples."""
+    """The QC samples if every batch that can be tested has enough of them, else all samples."""
     if is_qc is None or not np.any(is_qc):
-        return table, "all samples"
-    qc = table[np.asarray(is_qc, dtype=bool)[table.index.to_numpy()]]
-    places = qc.groupby("batch")["order"].nunique().reindex(table["batch"].unique(), fill_value=0)
-    enough = places.min() >= LEAST
-    return (qc, "QC samples") if enough else (table, "all samples")
+        return table, ALL
+    qc, places = table[np.asarray(is_qc, dtype=bool)[table.index.to_numpy()]], _places(table)
+    enough = _places(qc).reindex(places.index[places >= LEAST], fill_value=0) >= LEAST
+    return (qc, QC) if len(enough) and enough.all() else (table, ALL)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mixflow.errors import MixflowError
-from mixflow.harmonise.drift import COLUMNS, curve, drift, fit_drift
+from mixflow.harmonise.drift import COLUMNS, TooFewSamples, drift
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def study() -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
 
 def test_drift_is_found_in_qc_samples_and_nowhere_else(study) -> None:
     y, frame, is_qc = study
-    table = drift(y, frame, "run", "plate", is_qc=is_qc)
+    table = drift(y, frame, "run", "plate", is_qc=is_qc).table()
     assert list(table.columns) == list(COLUMNS)
     assert (table["used"] == "QC samples").all()
     assert (table["n_obs"] == 24).all()
@@ -40,7 +40,7 @@ def test_drift_is_found_in_qc_samples_and_nowhere_else(study) -> None:
 def test_all_samples_where_there_are_too_few_qc(study) -> None:
     y, frame, is_qc = study
     few = is_qc & ~((frame["plate"] == "c").to_numpy() & (frame["run"].to_numpy() > 95))
-    table = drift(y, frame, "run", "plate", is_qc=few)
+    table = drift(y, frame, "run", "plate", is_qc=few).table()
     assert (table["used"] == "all samples").all()
     assert (table.iloc[:40]["p_value"] < 0.01).mean() > 0.9
     assert (table.iloc[40:]["p_value"] < 0.05).mean() < 0.13
@@ -48,9 +48,9 @@ def test_all_samples_where_there_are_too_few_qc(study) -> None:
 
 def test_curve_is_the_drift_simulated(study) -> None:
     y, frame, _ = study
-    fitted, used = fit_drift(y[:1], frame, "run", "plate")
-    assert used == "all samples"
-    found = curve(fitted, 0, points=40)
+    found = drift(y[:1], frame, "run", "plate")
+    assert found.used == "all samples"
+    found = found.curve(0, points=40)
     truth = np.repeat([6.0, -6.0, 3.0], 40) * np.tile(np.exp(-np.arange(40) / 10), 3)
     for label in ("a", "b", "c"):
         own = (found["batch"] == label).to_numpy()
@@ -65,9 +65,28 @@ def test_one_batch_missing_values_and_gaps_in_the_sheet(study) -> None:
     gaps[1, ::2] = np.nan
     gaps[2] = np.nan
     sheet = frame.assign(run=frame["run"].astype(float).where(frame["run"] != 7))
-    table = drift(gaps, sheet, "run", None)
+    found = drift(gaps, sheet, "run", None)
+    assert set(found.curve(0, points=3)["batch"]) == set(found.batches)
+    table = found.table()
     assert list(table["n_obs"]) == [119, 60, 0]  # injection 7 is among those missing already
     assert np.isnan(table["p_value"].iloc[2])
+
+
+def test_small_batches_are_left_out_and_named(study) -> None:
+    y, frame, is_qc = study
+    small = frame["plate"].where(frame["run"] > 4, "first")
+    found = drift(y[:2], frame.assign(plate=small), "run", "plate", is_qc=is_qc)
+    assert (found.left_out, found.used) == (("first",), "QC samples")
+    assert found.batches == ("a", "b", "c")
+
+
+def test_a_feature_not_seen_in_a_batch_is_tested_in_the_others(study) -> None:
+    y, frame, _ = study
+    gaps = y[[0, 80]].copy()
+    gaps[:, :40] = np.nan
+    table = drift(gaps, frame, "run", "plate").table()
+    assert table["p_value"].iloc[0] < 0.01 and 0.01 < table["p_value"].iloc[1] <= 1
+    assert list(table["n_obs"]) == [80, 80]
 
 
 def test_refused(study) -> None:
@@ -76,5 +95,5 @@ def test_refused(study) -> None:
         drift(y, frame, "injection", "plate")
     with pytest.raises(MixflowError, match="is a number"):
         drift(y, frame, "plate", None)
-    with pytest.raises(MixflowError, match="No batch has enough"):
+    with pytest.raises(TooFewSamples, match="No batch has enough"):
         drift(y, frame.assign(plate=frame["run"] // 3), "run", "plate")
