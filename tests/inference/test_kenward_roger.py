@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -26,11 +25,11 @@ from mixflow.optimise.prepare import Prepared, prepare
 from mixflow.status import Status
 from mixflow.store import fits
 from tests.inference.dense_kr import Dense, f_test, kenward_roger
+from tests.optimise.jaxprs import LAPACK, equations_of
 from tests.reference.cases import CASES, HERE, fitted
 
 BY_PBKRTEST = {c["id"]: c["kr"] for c in json.loads((HERE / "kr.json").read_text())["cases"] if "kr" in c}
 BY_ID = {case["id"]: case for case in CASES}
-LAPACK = {"cholesky", "triangular_solve", "lu", "qr", "eigh", "eig", "svd", "schur", "householder_product"}
 
 
 @pytest.mark.parametrize("name", BY_PBKRTEST)
@@ -225,21 +224,10 @@ def test_no_lapack_and_no_array_as_long_as_the_samples() -> None:
     arrays = prepared.builder.build(y, observe(y, design.Q, design.R, None))
     gram, theta = Gram(*arrays[:4]), np.tile(prepared.layout.start, (2, 1))
     kernel = jax.make_jaxpr(mapped._compiled(mapped.blocks, prepared.layout))(gram, theta)
-    equations = list(_equations(kernel.jaxpr))
+    equations = list(equations_of(kernel.jaxpr))
     assert len(equations) > 100
     assert not {e.primitive.name for e in equations} & LAPACK
     assert n not in {k for e in equations for v in e.outvars for k in getattr(v.aval, "shape", ())}
-
-
-def _equations(jaxpr) -> Iterator:
-    for equation in jaxpr.eqns:
-        yield equation
-        for value in equation.params.values():
-            for inner in value if isinstance(value, tuple | list) else (value,):
-                if hasattr(inner, "jaxpr"):
-                    yield from _equations(inner.jaxpr)
-                elif hasattr(inner, "eqns"):
-                    yield from _equations(inner)
 
 
 def test_a_known_sigma_has_no_error() -> None:

@@ -18,8 +18,8 @@ from mixflow.likelihood.exact import Gram
 from mixflow.optimise import mapped
 from mixflow.optimise.newton import fresh
 from mixflow.optimise.prepare import prepare
+from tests.optimise.jaxprs import LAPACK, equations_of
 
-LAPACK = {"cholesky", "triangular_solve", "lu", "qr", "eigh", "eig", "svd", "schur", "householder_product"}
 N_SAMPLES = 97  # a number that nothing else in the model has
 
 
@@ -38,20 +38,9 @@ def _kernels() -> Iterator[jax.extend.core.ClosedJaxpr]:
     yield jax.make_jaxpr(mapped._compiled(mapped.summarise, prepared.layout))(gram, state.theta)
 
 
-def _equations(jaxpr) -> Iterator:
-    for equation in jaxpr.eqns:
-        yield equation
-        for value in equation.params.values():
-            for inner in value if isinstance(value, tuple | list) else (value,):
-                if hasattr(inner, "jaxpr"):
-                    yield from _equations(inner.jaxpr)
-                elif hasattr(inner, "eqns"):
-                    yield from _equations(inner)
-
-
 def test_no_lapack_and_no_array_as_long_as_the_samples() -> None:
     for kernel in _kernels():
-        equations = list(_equations(kernel.jaxpr))
+        equations = list(equations_of(kernel.jaxpr))
         assert len(equations) > 100
         assert not {e.primitive.name for e in equations} & LAPACK
         shapes = {n for e in equations for v in e.outvars for n in getattr(v.aval, "shape", ())}
@@ -62,7 +51,10 @@ def test_float64_throughout() -> None:
     assert jnp.ones(1).dtype == np.float64
     for kernel in _kernels():
         kinds = {
-            str(v.aval.dtype) for e in _equations(kernel.jaxpr) for v in e.outvars if hasattr(v.aval, "dtype")
+            str(v.aval.dtype)
+            for e in equations_of(kernel.jaxpr)
+            for v in e.outvars
+            if hasattr(v.aval, "dtype")
         }
         assert "float32" not in kinds
 

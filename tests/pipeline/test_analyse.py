@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,18 +58,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
         local.analyse(study, [], said.append)
     assert "mixed: wide, counted, spread" in said
     return folder
-
-
-@pytest.fixture
-def folder(done: Path, tmp_path: Path, monkeypatch) -> Path:
-    shutil.copytree(done, tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    return tmp_path / "copy"
-
-
-@pytest.fixture(scope="module")
-def tree(done: Path) -> xr.DataTree:
-    return zarr_io.load(done / PATHS.store)
 
 
 def test_the_store_holds_each_table_in_the_order_of_the_config(done: Path, tree: xr.DataTree) -> None:

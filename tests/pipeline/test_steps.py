@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,19 +36,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
         local.test(study, [], said.append)
     (folder / "said.txt").write_text("\n".join(said))
     return folder
-
-
-@pytest.fixture
-def folder(done: Path, tmp_path: Path, monkeypatch) -> Path:
-    """A copy of it to spoil, as the working folder."""
-    shutil.copytree(done, tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    return tmp_path / "copy"
-
-
-@pytest.fixture(scope="module")
-def tree(done: Path) -> xr.DataTree:
-    return zarr_io.load(done / PATHS.store)
 
 
 def test_the_store_holds_every_group_and_is_whole(done: Path, tree: xr.DataTree) -> None:
