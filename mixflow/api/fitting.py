@@ -11,8 +11,8 @@ import pandas as pd
 from mixflow.api.long import fit_long, not_long
 from mixflow.api.opened import Opened
 from mixflow.api.result import Result
-from mixflow.api.weights import prior_weights
-from mixflow.design import Design, build
+from mixflow.api.weights import inverse_variances, prior_weights
+from mixflow.design import build
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import parse
 from mixflow.formula.residual import parse_residual
@@ -77,7 +77,7 @@ def fit(
         raise MixflowError(
             Problem("Weights and known variances exclude each other", value=weights, remedy=remedy)
         )
-    used = _inverse(frame, variances, design) if variances else prior_weights(frame, weights, design)
+    used = inverse_variances(frame, variances, design) if variances else prior_weights(frame, weights, design)
     options: dict[str, Any] = {"known_sigma": variances is not None}
     found = fit_features(design, values, ids, reml=reml, weights=used, kr=kr, **options)
     return Result(found, design, values, Recipe(used, options), df)
@@ -89,19 +89,6 @@ def residual_side(residual: str | None, dispersion: str | None) -> dict[str, Any
         "residual": parse_residual(residual) if residual else None,
         "dispersion": parse(dispersion) if dispersion else None,
     }
-
-
-def _inverse(frame: pd.DataFrame, name: str, design: Design) -> np.ndarray | None:
-    """Weights that are the inverses of known variances."""
-    variances = prior_weights(frame, name, design)
-    assert variances is not None
-    if (variances == 0).any():
-        label = design.labels[int(np.flatnonzero(variances == 0)[0])]
-        remedy = "Leave the row out, or give its variance."
-        raise MixflowError(
-            Problem(f"A known variance must be positive (row {label})", column=name, value=0, remedy=remedy)
-        )
-    return 1.0 / variances
 
 
 def _mismatch(formula: str, response: str | None) -> Problem:

@@ -1,4 +1,4 @@
-"""Prior weights named by a column."""
+"""Prior weights and known variances named by a column."""
 
 from __future__ import annotations
 
@@ -28,3 +28,16 @@ def prior_weights(frame: pd.DataFrame, name: str | None, design: Design) -> np.n
             )
         )
     return weights
+
+
+def inverse_variances(frame: pd.DataFrame, name: str, design: Design) -> np.ndarray:
+    """Weights (n,) that are the inverses of the known variances in column ``name``, for the design's rows."""
+    variances = prior_weights(frame, name, design)
+    assert variances is not None
+    if (variances == 0).any():
+        label = design.labels[int(np.flatnonzero(variances == 0)[0])]
+        remedy = "Leave the row out, or give its variance."
+        raise MixflowError(
+            Problem(f"A known variance must be positive (row {label})", column=name, value=0, remedy=remedy)
+        )
+    return 1.0 / variances

@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mixflow.formula.fixed import term_texts
+from mixflow.formula.residual import ResidualTerm
 from mixflow.formula.terms import RandomTerm, Smooth, Terms
+
+ALIKE = {
+    "ar1": "an autoregressive correlation",
+    "ou": "an autoregressive correlation in continuous time",
+    "cs": "one correlation",
+    "homcs": "one variance and one correlation",
+}
+"""Structures of a random term's effects."""
+RESIDUALS = {
+    "ar1": "autoregressive residuals",
+    "ou": "residuals autoregressive in continuous time",
+    "cs": "equally correlated residuals",
+    "us": "residuals of any covariance",
+}
 
 
 def words(terms: Terms, labels: Mapping[str, str] | None = None) -> str:
@@ -18,6 +33,31 @@ def words(terms: Terms, labels: Mapping[str, str] | None = None) -> str:
     parts = [_fixed(terms, names), *(_random(term, terms.random, names) for term in terms.random)]
     parts += [_smooth(term, names) for term in terms.smooths]
     parts += [f"{_name(offset, names)} as an offset" for offset in terms.offset]
+    return "; ".join(parts)
+
+
+def structure_words(
+    residual: ResidualTerm | None,
+    dispersion: Terms | None,
+    relationship: Sequence[str] = (),
+    weights: str | None = None,
+    variances: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> str:
+    """What the keys of a model add to its formula, in the same form; empty where they add nothing."""
+    names, parts = dict(labels or {}), []
+    parts += [f"levels of {_name(group, names)} related by a given matrix" for group in relationship]
+    if residual:
+        along = f" along {_name(residual.position, names)}" if residual.position else ""
+        unit = _and([_name(factor, names) for factor in residual.group])
+        parts.append(f"{RESIDUALS[residual.structure]}{along} within each {unit}")
+    if dispersion:
+        effects = [_term(term, names) for term in term_texts(dispersion.fixed) if term != "1"]
+        parts.append(f"residual spread by {_and(effects)}")
+    if weights:
+        parts.append(f"samples weighted by {_name(weights, names)}")
+    if variances:
+        parts.append(f"residual variances known from {_name(variances, names)}")
     return "; ".join(parts)
 
 
@@ -50,6 +90,9 @@ def _factors(term: str) -> list[str]:
 
 def _random(term: RandomTerm, others: Sequence[RandomTerm], names: Mapping[str, str]) -> str:
     columns = term_texts(term.columns)
+    if term.covariance in ALIKE:
+        shown = _and([_term(column, names) for column in columns if column != "1"] or ["one"])
+        return f"effects of {shown} with {ALIKE[term.covariance]} for each {_group(term, others, names)}"
     effects = ["a random intercept"] if "1" in columns else []
     effects += [f"a random slope of {_term(column, names)}" for column in columns if column != "1"]
     correlation = ""

@@ -43,6 +43,10 @@ def components(fitted: Fitted) -> Components:
         message = "With a dispersion formula the residual variance differs between rows"
         remedy = "Ask for this analysis of a model without `dispersion`."
         raise MixflowError(Problem(message, column="dispersion", remedy=remedy))
+    if fit.sigma_known:
+        message = "Known residual variances differ between rows"
+        remedy = "Ask for this analysis of a model without `variances`."
+        raise MixflowError(Problem(message, column="variances", remedy=remedy))
     count = len(layout_effects)
     return Components(
         tuple(effect.group for effect in layout_effects),

@@ -15,7 +15,7 @@ from mixflow.design.layout import Layout
 from mixflow.errors import MixflowError, Problem
 from mixflow.inference.contrasts import Contrast
 from mixflow.inference.mixture_t import MixtureT
-from mixflow.inference.moderation import residual_df
+from mixflow.inference.moderation import not_known, residual_df
 from mixflow.inference.multiplicity import benjamini_hochberg
 from mixflow.inference.theta_prior import Evidence, ThetaPrior, fit_theta_prior, grid, posterior
 from mixflow.inference.variance_prior import fit_prior
@@ -55,6 +55,7 @@ def moderate_components(
     status``. Raises MixflowError where the model is none of those covered, or
     features are fewer than `LEAST`.
     """
+    not_known(fit)
     single = [c for c in contrasts if c.kind == "t"]
     if fit.fitted.sum() < LEAST:
         message = "Variance components are moderated over features, and too few were fitted"

@@ -93,6 +93,14 @@ def residual_df(fit: Fit) -> np.ndarray:
         return np.where(error > 0, fit.sigma**2 / (2 * error), np.nan)
 
 
+def not_known(fit: Fit) -> None:
+    """Raise where residual variances are known: none is estimated, so none can be moderated."""
+    if fit.sigma_known:
+        remedy = "Leave out the moderation: a residual variance that is known has nothing to borrow."
+        message = "No feature has an estimated residual variance"
+        raise MixflowError(Problem(message, column="variances", remedy=remedy))
+
+
 def moderated(
     fit: Fit,
     contrasts: Sequence[Contrast],
@@ -116,11 +124,9 @@ def moderated(
     """
     if rule not in RULES:
         raise MixflowError(Problem("There is no such rule", value=rule, remedy=f"Use {' or '.join(RULES)}."))
+    not_known(fit)
     plain = test(fit, contrasts, level=level, df=df, design=design)
     rdf = residual_df(fit) if rdf is None else rdf
-    if len(rdf) and not (np.isfinite(rdf).any() or np.isnan(fit.sigma).all()):
-        remedy = "Leave out the moderation: a residual variance that is known has nothing to borrow."
-        raise MixflowError(Problem("No feature has an estimated residual variance", remedy=remedy))
     found = squeeze(fit.sigma**2, rdf, covariate, robust, likelihood)
     pooled = float(np.nansum(rdf))
     out = {"s2": fit.sigma**2, "rdf": rdf, **found._asdict()}

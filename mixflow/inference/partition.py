@@ -11,7 +11,7 @@ from mixflow.design.observed import times
 from mixflow.errors import MixflowError, Problem
 from mixflow.inference.r2 import random_variances
 from mixflow.inference.refit import Fitted
-from mixflow.inference.rows import residual_sd
+from mixflow.inference.rows import mean_residual
 from mixflow.optimise.prepare import prepare
 from mixflow.status import MEANING, Status
 
@@ -43,8 +43,7 @@ def partition(fitted: Fitted, roles: Mapping[str, Sequence[str]] | None = None) 
     for effect, total in zip(found.effects, random_variances(fitted, found.layout, seen), strict=True):
         sources.append(_source(fitted, effect.group, effect.terms))
         parts.append(total / count)
-    spread = residual_sd(fitted.fit, fitted.design, found.layout)
-    residual = (seen * spread**2).sum(axis=1) / count * fitted.fit.sigma**2
+    residual = mean_residual(fitted, found.layout)
     return _table(fitted, [*sources, RESIDUAL], np.column_stack([*parts, residual]), roles or {})
 
 

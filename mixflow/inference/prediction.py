@@ -120,11 +120,13 @@ def _check(groups: str) -> None:
 
 
 def _spread(fitted: Fitted, layout: Layout, rows: Rows) -> np.ndarray:
-    """Residual sd of the rows over sigma (N, m); not known for new rows where it hangs on columns."""
+    """Residual sd of the rows over sigma (N, m); not known for new rows where columns tell it."""
+    known, weights = fitted.fit.sigma_known, fitted.recipe.weights
     if rows.old:
-        return residual_sd(fitted.fit, fitted.design, layout)
+        spread = residual_sd(fitted.fit, fitted.design, layout)
+        return spread if not known or weights is None else spread / np.sqrt(weights)
     hangs = layout.residual is not None and layout.residual.n_dispersion > 0
-    return np.full((len(fitted.fit.status), len(rows.X)), np.nan if hangs else 1.0)
+    return np.full((len(fitted.fit.status), len(rows.X)), np.nan if hangs or known else 1.0)
 
 
 def _variance(one: Fitted, layout: Layout, rows: Rows, groups: str) -> np.ndarray:

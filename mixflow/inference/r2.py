@@ -8,7 +8,7 @@ import pandas as pd
 from mixflow.design.layout import Layout
 from mixflow.design.observed import times
 from mixflow.inference.refit import Fitted
-from mixflow.inference.rows import effect_columns, fixed_part, residual_sd
+from mixflow.inference.rows import effect_columns, fixed_part, mean_residual
 from mixflow.optimise.prepare import prepare
 from mixflow.status import MEANING, Status
 
@@ -18,7 +18,7 @@ COLUMNS = {
     "r2_conditional": "share that fixed and random effects explain together",
     "var_fixed": "variance of the fixed part over the feature's rows (squared unit of the feature)",
     "var_random": "mean variance of the random part over the feature's rows (squared unit)",
-    "var_residual": "mean residual variance over the feature's rows (squared unit; of a row of weight 1)",
+    "var_residual": "mean residual variance over the feature's rows (squared unit; of a row of weight 1, or as known)",
     "status": "how the fit ended",
 }
 
@@ -38,8 +38,7 @@ def r2(fitted: Fitted) -> pd.DataFrame:
     fixed = (centred**2).sum(axis=1) / np.maximum(count - 1, 1.0)
     layout = prepare(fitted.design, fit.reml).layout
     random = random_variance(fitted, layout, seen) / count
-    spread = residual_sd(fit, fitted.design, layout)
-    residual = (seen * spread**2).sum(axis=1) / count * fit.sigma**2
+    residual = mean_residual(fitted, layout)
     total = fixed + random + residual
     numbers = {
         "r2_marginal": fixed / total,

@@ -50,6 +50,16 @@ def residual_sd(fit: Fit, design: Design, layout: Layout) -> np.ndarray:
     return np.exp(times(theta, design.residual.dispersion.T))
 
 
+def mean_residual(fitted: Fitted, layout: Layout) -> np.ndarray:
+    """Mean residual variance over each feature's rows: of rows of weight 1, or the known variances. (N,)."""
+    seen = fitted.observed
+    variance = residual_sd(fitted.fit, fitted.design, layout) ** 2
+    if fitted.fit.sigma_known and fitted.recipe.weights is not None:
+        variance = variance / np.where(seen, fitted.recipe.weights, 1.0)
+    total = np.where(seen, variance, 0.0).sum(axis=1)
+    return total / np.maximum(seen.sum(axis=1), 1) * fitted.fit.sigma**2
+
+
 def residual_root(fit: Fit, design: Design, layout: Layout, draws: np.ndarray) -> np.ndarray:
     """Independent standard normal draws (N, R, n) as residuals over sigma: correlated, and spread by row."""
     if layout.residual is None or design.residual is None:

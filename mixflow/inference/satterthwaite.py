@@ -30,7 +30,7 @@ def combined(df: np.ndarray, used: np.ndarray) -> np.ndarray:
     low = np.where(used, df, np.inf).min(axis=1)
     high = np.where(used, df, -np.inf).max(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        expected = np.where(used, df / (df - 2), 0.0).sum(axis=1)
+        expected = np.where(used, np.where(np.isinf(df), 1.0, df / (df - 2)), 0.0).sum(axis=1)
         mixed = np.where(low > 2, 2 * expected / (expected - r), 2.0)
         mean = np.where(used, df, 0.0).sum(axis=1) / r
     return np.where(high - low < 1e-8, mean, mixed)

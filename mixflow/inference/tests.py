@@ -92,7 +92,7 @@ def _t_test(
     estimate = fit.solution @ weights
     status = _status(fit, contrast, min_values, observed)
     usable = np.isin(status, [Status.OK, Status.SINGULAR])
-    known = (df > 0) & (np.isfinite(df) | (method == "z"))
+    known = (df > 0) & (np.isfinite(df) | _normal(fit, method))
     status[usable & ~((variance > 0) & known)] = Status.NO_CURVATURE
     good = np.isin(status, [Status.OK, Status.SINGULAR])
     estimate, df = np.where(good, estimate, np.nan), np.where(good, df, np.nan)
@@ -124,7 +124,7 @@ def _f_test(
     status = _status(fit, contrast, min_values, observed)
     good = np.isin(status, [Status.OK, Status.SINGULAR])
     statistic, r, df = several(fit, contrast.L, method, design, good)
-    status[good & ~((df > 0) & (np.isfinite(df) | (method == "z")))] = Status.NO_CURVATURE
+    status[good & ~((df > 0) & (np.isfinite(df) | _normal(fit, method)))] = Status.NO_CURVATURE
     good = np.isin(status, [Status.OK, Status.SINGULAR])
     masked = {
         "f_statistic": statistic,
@@ -133,6 +133,11 @@ def _f_test(
         "f_p_value": f_p_value(statistic, r, df),
     }
     return {name: np.where(good, a, np.nan) for name, a in masked.items()} | {"f_status": status}
+
+
+def _normal(fit: Fit, method: str) -> bool:
+    """Whether infinite df are an answer: z was asked for, or no residual variance is estimated."""
+    return method == "z" or fit.sigma_known
 
 
 def _status(fit: Fit, contrast: Contrast, min_values: int, observed: np.ndarray | None) -> np.ndarray:

@@ -39,24 +39,27 @@ class Components:
             for _, effect, part in self.layout.slices
         ]
 
-    def variance(self, theta: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-        """Variance or covariance of each component. (N, components)."""
+    def variance(self, theta: np.ndarray, sigma: np.ndarray, given: np.ndarray | None = None) -> np.ndarray:
+        """Variance or covariance of each component (N, components); the residual's is sigma squared.
+
+        ``given`` (N,): mean of the known residual variances of each feature's rows, where these are known.
+        """
         columns = []
         for matrix in self.matrices(theta, sigma):
             k = matrix.shape[1]
             columns += [matrix[:, a, a] for a in range(k)]
             columns += [matrix[:, a, b] for a in range(k) for b in range(a + 1, k)]
-        return np.column_stack([*columns, sigma**2])
+        return np.column_stack([*columns, sigma**2 if given is None else given])
 
-    def share(self, theta: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    def share(self, theta: np.ndarray, sigma: np.ndarray, given: np.ndarray | None = None) -> np.ndarray:
         """Share of each component in the variance of the response given the fixed effects; they sum to 1.
 
         A slope's variance counts with the mean square of its column; a covariance has a share too, which may
         be negative, so that the shares of a group's rows sum to the group's. The residual counts with its
-        mean variance over rows, where a dispersion formula lets it differ from row to row:
-        Johnson (2014), Methods Ecol. Evol. 5:944, eq. 10.
+        mean variance over rows, where a dispersion formula lets it differ from row to row, or where it is
+        known (``given``): Johnson (2014), Methods Ecol. Evol. 5:944, eq. 10.
         """
-        residual = sigma**2 * self._mean_residual(theta)
+        residual = (sigma**2 if given is None else given) * self._mean_residual(theta)
         columns, total = [], residual
         for matrix, moment in zip(self.matrices(theta, sigma), self.moments, strict=True):
             k = matrix.shape[1]

@@ -117,7 +117,8 @@ def _fit_chunk(
         data = data_of(prepared, arrays)
         state, ending = _optimise(prepared.layout, data, arrays.flat)
         found = estimates(design, prepared, data, arrays, seen, state, modes)
-        _fill(out, run, found, components(prepared), state.iterations, ending)
+        given = _mean_variance(seen.weights) if prepared.model.sigma == "fixed" else None
+        _fill(out, run, found, components(prepared), state.iterations, ending, given)
         if design.residual is not None:
             own = slice(n_structure(prepared.layout) - len(design.residual.names), None)
             told = ~unseen(design.residual, seen.weights > 0)
@@ -181,6 +182,7 @@ def _fill(
     parts: Components,
     iterations: np.ndarray,
     ending: np.ndarray,
+    given: np.ndarray | None = None,
 ) -> None:
     """Put estimates into their features' rows; only those that ended well carry numbers.
 
@@ -197,12 +199,18 @@ def _fill(
         out[name][run[some]] = getattr(found, name)[some]
     rows = run[good]
     out["theta"][rows] = found.theta[good]
-    out["variance"][rows] = parts.variance(found.theta, found.sigma)[good]
-    out["share"][rows] = parts.share(found.theta, found.sigma)[good]
+    out["variance"][rows] = parts.variance(found.theta, found.sigma, given)[good]
+    out["share"][rows] = parts.share(found.theta, found.sigma, given)[good]
     out["structure"][rows] = structure(parts.layout, found.theta)[good]
     for group, mode in found.modes.items():
         out["modes"][group][rows] = mode[good]
         out["mode_sds"][group][rows] = found.mode_sds[group][good]
+
+
+def _mean_variance(weights: np.ndarray) -> np.ndarray:
+    """Mean of 1 / weight over the rows that each feature has. (N, n) -> (N,)."""
+    seen = weights > 0
+    return np.where(seen, 1 / np.where(seen, weights, 1.0), 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
 
 
 def _fill_some(out: dict, run: np.ndarray, found: dict, good: np.ndarray) -> None:

@@ -17,6 +17,7 @@ from mixflow.inference import contrasts
 from mixflow.pipeline import record
 from mixflow.pipeline.fit import load_task
 from mixflow.store import analyses, fits, manifest, provenance, zarr_io
+from mixflow.study import precision
 from mixflow.study.analyses import Asked, asked, placed
 from mixflow.study.config import Study
 from mixflow.study.plan import ModelPlan, load_plan
@@ -56,7 +57,8 @@ def load_subject(study: Study, plan: ModelPlan, tree: xr.DataTree, data: Path, b
     own = None if task.feature_of_row is None else task.feature_of_row[design.rows]
     values = task.values[..., design.rows]
     alpha = study.report.alpha
-    return Subject(fit, design, values, compared, plan.df, alpha, feature_of_row=own)
+    recipe = precision.recipe(plan, task.frame, design)
+    return Subject(fit, design, values, compared, plan.df, alpha, recipe, own)
 
 
 def table(study: Study, plan: ModelPlan, each: Asked, subject: Subject) -> pd.DataFrame:

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from mixflow.formula import Terms
-from mixflow.formula.words import words
+from mixflow.formula.words import structure_words, words
 from mixflow.pipeline.fit import Task
 from mixflow.study.columns import terms_of
 from mixflow.study.config import Study
 from mixflow.study.plan import FEW_LEVELS, ModelPlan
-from mixflow.study.structure import design_of
+from mixflow.study.structure import design_of, residual_side
 
 
 def attributes(study: Study, task: Task) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def attributes(study: Study, task: Task) -> dict[str, Any]:
     labels = {name: column.label for name, column in task.sheet.columns.items()}
     references = {v.name: v.levels[0] for v in design.variables if v.kind == "factor"}
     return {
-        "words": words(terms, labels),
+        "words": "; ".join(part for part in (words(terms, labels), _beside(study, plan, labels)) if part),
         "title": plan.title,
         "family": "gaussian",
         "unit": task.unit,
@@ -35,6 +35,8 @@ def attributes(study: Study, task: Task) -> dict[str, Any]:
         "note": plan.note,
         "residual": plan.residual or "",
         "dispersion": plan.dispersion or "",
+        "weights": plan.weights or "",
+        "variances": plan.variances or "",
         "relationship": json.dumps(sorted(plan.relationship)),
         "fit_on": study.batch.fit_on,
         "n_samples": len(samples),
@@ -44,6 +46,14 @@ def attributes(study: Study, task: Task) -> dict[str, Any]:
         "few_levels": json.dumps(few_levels(used, terms)),
         "references": json.dumps(references),
     }
+
+
+def _beside(study: Study, plan: ModelPlan, labels: dict[str, str]) -> str:
+    """What residual, dispersion, relationship, weights and variances add to the formula, in words."""
+    side = residual_side(study, plan)
+    related = sorted(plan.relationship)
+    given = (side.get("residual"), side.get("dispersion"), related, plan.weights, plan.variances)
+    return structure_words(*given, labels)
 
 
 def role_of(plan: ModelPlan) -> str:

@@ -17,6 +17,7 @@ import xarray as xr
 from mixflow.model import Fit
 from mixflow.pipeline import fitted, record, rows, sheets
 from mixflow.store import fits, provenance, zarr_io
+from mixflow.study import precision
 from mixflow.study.config import Study
 from mixflow.study.plan import ModelPlan, fitted_frame, load_plan, shard_slice
 from mixflow.study.rows import reads_rows
@@ -70,6 +71,8 @@ def fit_part(study: Study, task: Task) -> Fit:
     from mixflow.optimise.fitting import fit_features
 
     design, options = design_of(study, task.plan, task.frame), fit_options(task.plan)
+    recipe = precision.recipe(task.plan, task.frame, design)
+    options |= {"weights": recipe.weights, **recipe.options}
     if task.feature_of_row is not None:
         return rows.fit(task, design, task.part, options, _progress())
     values, ids, reml = task.values[:, design.rows], task.feature_ids[task.part], task.plan.reml

@@ -37,6 +37,8 @@ def settings(study: Study, task: Task) -> dict[str, Any]:
         "fit_on": study.batch.fit_on,
         "residual": plan.residual or "",
         "dispersion": plan.dispersion or "",
+        "weights": plan.weights or "",
+        "variances": plan.variances or "",
         "Kenward-Roger": needs_kenward_roger(plan),
         "relationship": {group: _digest(path.read_bytes()) for group, path in plan.relationship.items()},
         "coefficients": list(design_of(study, plan, task.frame).coef_names),

@@ -119,8 +119,13 @@ def attributes(study: Study, task: Task, asked: Sequence[Contrast], design: Desi
 
 
 def df_method(plan: ModelPlan, design: Design) -> str:
-    """The method of denominator df: as configured; where there is one variance, all but z are the residual df."""
-    return SATTERTHWAITE if plan.df != "z" and _one_variance(plan, design) else plan.df
+    """The method of denominator df: as configured; where there is one variance, all but z are the residual df.
+
+    Where that one is known there is nothing to estimate: z.
+    """
+    if not _one_variance(plan, design):
+        return plan.df
+    return "z" if plan.df == "z" or plan.variances else SATTERTHWAITE
 
 
 def _one_variance(plan: ModelPlan, design: Design) -> bool:

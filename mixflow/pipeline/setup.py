@@ -92,6 +92,7 @@ class Workflow:
         """The same for the fits of a model: not its contrasts, which are tested without a refit."""
         plan = self.plan.model(model)
         structures = [plan.residual, plan.dispersion, sorted(plan.relationship), needs_kenward_roger(plan)]
+        structures += [plan.weights, plan.variances]
         chosen = [repr(plan.include), repr(plan.exclude)]
         return _hash([plan.formula, plan.reml, *chosen, self.study.batch.fit_on, *structures])
 

@@ -92,6 +92,11 @@ def structure(model: ModelView) -> list[str]:
     if dispersion:
         found.append(f"The residual variance was modelled as log-linear ({dispersion}).")
     related = model.attr("relationship", [])
+    weights, variances = str(model.attr("weights", "")), str(model.attr("variances", ""))
+    if weights:
+        found.append(f"The residual variance of a sample was inversely proportional to {weights}.")
+    if variances:
+        found.append(f"Residual variances were known ({variances}) and not estimated.")
     if related:
         found.append(f"Levels of {' and '.join(related)} were related by a given matrix.")
     told = estimates(model)
@@ -100,7 +105,7 @@ def structure(model: ModelView) -> list[str]:
 
 def others(view: View) -> list[str]:
     """Models beside the headline whose structure or df method is another one, each in a sentence."""
-    keys = ("residual", "dispersion", "relationship")
+    keys = ("residual", "dispersion", "relationship", "weights", "variances")
     headline = [view.headline.df_method, *(view.headline.attr(key, "") for key in keys)]
     found = []
     for model in view.models[1:]:

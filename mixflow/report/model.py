@@ -55,6 +55,13 @@ class ModelView:
         return str(self.attr("formula", ""))
 
     @property
+    def beside(self) -> dict[str, str]:
+        """What the config gives the model beside its formula, by the key: residual, dispersion, weights ..."""
+        found = {key: str(self.attr(key, "")) for key in ("residual", "dispersion", "weights", "variances")}
+        found["relationship"] = ", ".join(self.attr("relationship", []))
+        return {key: text for key, text in found.items() if text}
+
+    @property
     def words(self) -> str:
         return str(self.attr("words", ""))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.study import schema
+from mixflow.study import precision, schema
 from mixflow.study.rules import near
 from mixflow.study.structure import design_of, fit_options
 from mixflow.study.study import ModelConfig, Study
@@ -167,9 +167,11 @@ def _without_features(study: Study, model: ModelConfig, frame: pd.DataFrame, lab
 
     design = design_of(study, model, frame)
     none = np.zeros((0, len(design.rows)))
-    fit = fit_features(design, none, [], reml=model.reml, **fit_options(model))
+    recipe = precision.recipe(model, frame, design)
+    options = {**recipe.options, **fit_options(model)}
+    fit = fit_features(design, none, [], reml=model.reml, weights=recipe.weights, **options)
     contrasts = tuple(build(model.contrasts, design, labels))
-    return Subject(fit, design, none, contrasts, model.df, study.report.alpha)
+    return Subject(fit, design, none, contrasts, model.df, study.report.alpha, recipe)
 
 
 def placed(study: Study, model: ModelConfig | ModelPlan, name: str, error: MixflowError) -> list[Problem]:

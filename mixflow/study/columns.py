@@ -51,8 +51,9 @@ def used_columns(study: Study) -> frozenset[str]:
 
 
 def structure_columns(model: ModelConfig | ModelPlan) -> frozenset[str]:
-    """Columns that residual and dispersion of a model name."""
-    return key_columns(model, "residual") | key_columns(model, "dispersion")
+    """Columns that residual, dispersion, weights and variances of a model name."""
+    named = frozenset(name for name in (model.weights, model.variances) if name)
+    return key_columns(model, "residual") | key_columns(model, "dispersion") | named
 
 
 def key_columns(model: ModelConfig | ModelPlan, key: str) -> frozenset[str]:

@@ -219,6 +219,8 @@ def _model(name: str, raw: dict[str, Any], columns: dict[str, Column], find: _Fi
         df=raw["df"],
         residual=raw["residual"],
         dispersion=raw["dispersion"],
+        weights=raw["weights"],
+        variances=raw["variances"],
         relationship={group: find(file) for group, file in raw["relationship"].items()},
         analyses=_analyses(raw["analyses"]),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.study import analyses, rows
+from mixflow.study import analyses, order, precision, rows
 from mixflow.study.columns import fixed_columns, kept_columns, structure_columns
 from mixflow.study.plan import fitted_frame
 from mixflow.study.rules import near
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def check_sheet(study: Study, read: Sheet, bad: Collection[str | None] = ()) -> list[Problem]:
     """Problems of models, batch and unit met with the sheet; models of `bad` columns by names only."""
-    problems = [*_named_columns(study, read)]
+    problems = [*_named_columns(study, read), *order.problems(study, read, bad)]
     for model in study.models:
         problems += _model(study, model, read, bad)
     return problems
@@ -121,10 +121,12 @@ def _met(study: Study, model: ModelConfig, terms: Terms, read: Sheet, analysed: 
         remedy = "check include, exclude, samples.role and empty cells of the sheet"
         return [Problem("no sample is left to fit", **place, value=model.formula, remedy=remedy)]
     samples = frame
+    problems = list(precision.check(study, model, read, frame))
     if rows.reads_rows(study, model):
-        problems = list(rows.problems(study, model, read.frame))
-        if problems:
-            return problems
+        problems += rows.problems(study, model, read.frame)
+    if problems:
+        return problems
+    if rows.reads_rows(study, model):
         frame = rows.rehearsed(samples)
     problems: list[Problem] = []
     design = collect(problems, lambda: design_of(study, model, frame))

@@ -62,6 +62,8 @@ class ModelPlan:
     df: str = "satterthwaite"
     residual: str | None = None
     dispersion: str | None = None
+    weights: str | None = None
+    variances: str | None = None
     relationship: dict[str, Path] = field(default_factory=dict)
     analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
     origin: str = "config"
@@ -124,6 +126,8 @@ def _planned(model: ModelConfig, headline: str | None) -> ModelPlan:
         df=model.df,
         residual=model.residual,
         dispersion=model.dispersion,
+        weights=model.weights,
+        variances=model.variances,
         relationship=model.relationship,
         analyses=model.analyses,
     )

@@ -22,20 +22,24 @@ if TYPE_CHECKING:
 def design_of(study: Study, model: ModelConfig | ModelPlan, frame: pd.DataFrame) -> Design:
     """The design of a model on the rows ``frame``; problems of a structure name its key in the config."""
     from mixflow.design import build
-    from mixflow.formula import parse
-    from mixflow.formula.residual import parse_residual
 
-    terms, added = terms_of(study, model), {}
-    if model.residual:
-        added["residual"] = _at(study, model, "residual", lambda: parse_residual(str(model.residual)))
-    if model.dispersion:
-        added["dispersion"] = _at(study, model, "dispersion", lambda: parse(str(model.dispersion)))
+    terms, added = terms_of(study, model), residual_side(study, model)
     if model.relationship:
         added["relationship"] = {group: read(path) for group, path in model.relationship.items()}
     try:
         return build(terms, frame, **added)
     except MixflowError as error:
         raise MixflowError(_placed(study, model, terms, problem) for problem in error.problems) from error
+
+
+def residual_side(study: Study, model: ModelConfig | ModelPlan) -> dict[str, Any]:
+    """Residual structure and dispersion of a model, parsed; problems are told at their key."""
+    from mixflow.formula import parse
+    from mixflow.formula.residual import parse_residual
+
+    read = {"residual": parse_residual, "dispersion": parse}
+    given = {key: str(getattr(model, key)) for key in read if getattr(model, key)}
+    return {key: _at(study, model, key, lambda k=key, t=text: read[k](t)) for key, text in given.items()}
 
 
 def _at(study: Study, model: ModelConfig | ModelPlan, key: str, step: Callable[[], Any]) -> Any:

@@ -132,13 +132,17 @@ class Preprocess:
 
 @dataclass(frozen=True)
 class Batch:
-    """Batch factors, method of harmonisation, and what models read. `keep` None: see plan.kept_columns."""
+    """Batch factors, method of harmonisation, and what models read. `keep` None: see plan.kept_columns.
+
+    ``order``: the column with the order of injection, along which drift is looked for; None: nowhere.
+    """
 
     factors: tuple[str, ...]
     method: str
     keep: tuple[str, ...] | None
     fit_on: str
     accept_anticonservative: bool
+    order: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,8 @@ class ModelConfig:
     df: str = "satterthwaite"
     residual: str | None = None
     dispersion: str | None = None
+    weights: str | None = None
+    variances: str | None = None
     relationship: dict[str, Path] = field(default_factory=dict)
     analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Options of each analysis by the name of its table; the option `analysis` where it has another name."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mixflow.formula import parse, words
+from mixflow.formula.residual import parse_residual
+from mixflow.formula.words import structure_words
 
 
 @pytest.mark.parametrize(
@@ -35,11 +37,32 @@ from mixflow.formula import parse, words
             "~ sex + s(age) + s(day, by = sex)",
             "sex as fixed effect; a smooth curve of age; a smooth curve of day by sex",
         ),
+        (
+            "~ a + ar1(day + 0 | dog)",
+            "a as fixed effect; effects of day with an autoregressive correlation for each dog",
+        ),
         ("~ `egfr:mut` + (0 + t | g)", "egfr:mut as fixed effect; a random slope of t for each g"),
     ],
 )
 def test_words(text: str, expected: str) -> None:
     assert words(parse(text)) == expected
+
+
+def test_words_of_what_stands_beside_the_formula() -> None:
+    found = structure_words(
+        parse_residual("ar1(day | site:dog)"),
+        parse("~ sex + age"),
+        ["animal"],
+        "cells",
+        None,
+        {"day": "week"},
+    )
+    assert found == (
+        "levels of animal related by a given matrix; autoregressive residuals along week within each site and "
+        "dog; residual spread by sex and age; samples weighted by cells"
+    )
+    assert structure_words(None, None, variances="vi") == "residual variances known from vi"
+    assert structure_words(None, None) == ""
 
 
 def test_labels_stand_for_columns() -> None:

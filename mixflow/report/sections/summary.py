@@ -77,6 +77,8 @@ def _models_table(view: View) -> pd.DataFrame:
                     "title": row.model.title,
                     "role": row.model.role,
                     "formula": row.model.formula,
+                    "structure": "; ".join(f"{key}: {text}" for key, text in row.model.beside.items()),
+                    "df": row.model.df_method,
                     "samples": row.model.n_samples,
                     "contrast": contrast.name,
                     "tested": count.tested if count else "",
