@@ -13,7 +13,7 @@ import xarray as xr
 
 from mixflow.harmonise import Diagnosis, associate, combat, diagnose, refuse_aliased, remove_modes
 from mixflow.harmonise.columns import refuse_missing
-from mixflow.pipeline import record, sheets
+from mixflow.pipeline import drift, record, sheets
 from mixflow.store import provenance, zarr_io
 from mixflow.study.columns import fixed_columns, kept_columns, terms_of
 from mixflow.study.config import Study
@@ -45,10 +45,14 @@ def run(study: Study, data: Path, out: Path) -> str:
         is_sample=(role == "sample").to_numpy(),
         is_qc=(role == "qc").to_numpy(),
     )
-    notes = [*found.sentences, *notes]
-    group = to_dataset(study, found, values, kept).assign_attrs(notes=json.dumps(notes))
+    drifting = drift.find(study, kept, sheet)
+    notes = [*found.sentences, *notes, *drifting.notes]
+    group = to_dataset(study, found, values, kept).assign(drifting.variables).assign_attrs(drifting.attrs)
+    groups = {"batch": group.assign_attrs(notes=json.dumps(notes))}
+    if drifting.curves is not None:
+        groups["batch/drift_curves"] = drifting.curves
     steps = record.group(study, "batch", clock, [data], provenance.steps(tree))
-    zarr_io.write(xr.DataTree.from_dict({"batch": group, "provenance": steps}), out)
+    zarr_io.write(xr.DataTree.from_dict(groups | {"provenance": steps}), out)
     for note in notes:
         LOGGER.info("%s", note)
     return f"{len(study.batch.factors)} batch factor(s), method {study.batch.method}"

@@ -80,6 +80,17 @@ def proteins(view: View, cite: Cite) -> list[str]:
     return found
 
 
+def drift(view: View, cite: Cite) -> list[str]:
+    """How signal drift was looked for; nothing where it was not, or could not be."""
+    if view.drift.empty or view.batch is None:
+        return []
+    order, batch, used = (str(view.batch.attrs[f"drift_{key}"]) for key in ("order", "batch", "used"))
+    curve, within = (
+        ("a penalised spline", "") if not batch else (f"penalised splines by {batch}", f" within {batch}")
+    )
+    return [f"Signal drift{within} was tested in {used} by {curve} along {order} {cite('wood')}."]
+
+
 def structure(model: ModelView) -> list[str]:
     """Residual correlation, residual variances by a formula, relationships; estimates over features."""
     found = []

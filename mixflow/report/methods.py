@@ -47,6 +47,7 @@ def methods(view: View) -> tuple[str, list[str]]:
         *_data(view, cite),
         *method_words.proteins(view, cite),
         *_batch(view, cite),
+        *method_words.drift(view, cite),
         *_model(view, cite),
         *_tests(view, cite),
         *method_words.others(view),

@@ -210,6 +210,22 @@ class View:
         return [str(f) for f in parsed(self.batch.attrs.get("factors"), [])]
 
     @cached_property
+    def drift(self) -> pd.DataFrame:
+        """Signal drift of each kept feature; empty where the study did not look for it, or could not."""
+        names = {"share": "share", "edf": "edf", "p": "p_value", "q": "q_value", "n": "n_obs"}
+        if self.batch is None or "drift_p" not in self.batch:
+            return pd.DataFrame(columns=["feature", "name", *names.values(), "used"])
+        ids = [str(f) for f in self.batch["feature"].values]
+        columns = {told: self.batch[f"drift_{short}"].values for short, told in names.items()}
+        named = {"feature": ids, "name": [self.names.get(f, f) for f in ids]}
+        return pd.DataFrame(named | columns).assign(used=str(self.batch.attrs["drift_used"]))
+
+    @cached_property
+    def drift_curves(self) -> pd.DataFrame:
+        """Curves of the features in which drift is clearest: feature_id, batch, order, estimate, std_error."""
+        return pd.DataFrame(_columns(self.group("batch/drift_curves")))
+
+    @cached_property
     def models(self) -> list[ModelView]:
         """The models: the headline, its companions, the others in the order of the config."""
         fits = self.tree.children.get("fits")

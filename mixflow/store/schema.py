@@ -78,6 +78,18 @@ VARIABLES: tuple[Variable, ...] = (
     _v("batch", "harmonised", "feature sample", "float64", "attrs['unit']", "batch-corrected values, for pictures and export", True),
     _v("batch", "cv_before", "feature", "float64", "fraction", "CV of the QC samples before", True),
     _v("batch", "cv_after", "feature", "float64", "fraction", "CV of the QC samples after", True),
+    # signal drift along batch.order (group attrs: drift_order, drift_batch, drift_used; docs/drift.md)
+    _v("batch", "drift_share", "feature", "float64", "fraction", "share of the variance within batches that drift explains", True),
+    _v("batch", "drift_edf", "feature", "float64", "", "effective degrees of freedom of all its curves", True),
+    _v("batch", "drift_p", "feature", "float64", "", "p that no batch drifts (Wood 2013); NaN where it cannot be tested", True),
+    _v("batch", "drift_q", "feature", "float64", "", "Benjamini-Hochberg over the features of drift_p", True),
+    _v("batch", "drift_n", "feature", "int32", "samples", "observed values used", True),
+    # curves of the features in which drift is clearest (table form, dim `point`)
+    _v("batch/drift_curves", "feature_id", "point", "str", "", "feature"),
+    _v("batch/drift_curves", "batch", "point", "str", "", "batch"),
+    _v("batch/drift_curves", "order", "point", "float64", "attrs['drift_order'] of batch", "order of injection, from the start of the batch"),
+    _v("batch/drift_curves", "estimate", "point", "float64", "value", "drift there: mean zero over the places of all samples"),
+    _v("batch/drift_curves", "std_error", "point", "float64", "value", "its standard error"),
     # -- fits/<model>  (group attrs: formula, words, reml, family, n_theta, design facts as JSON, x_columns ...)
     _v("fits", "beta", "feature coef", "float64", "value", "fixed effects; NaN where not estimable"),
     _v("fits", "solution", "feature coef", "float64", "value", "a solution of the normal equations; equals beta where estimable"),

@@ -11,6 +11,7 @@ from mixflow.report.pictures import absence
 from mixflow.report.pictures import batch as batch_pictures
 from mixflow.report.pictures import quality as quality_pictures
 from mixflow.report.section import Section
+from mixflow.report.sections import drift
 from mixflow.report.share import SMALLEST_CELL, suppressed
 from mixflow.report.view import Column, View
 
@@ -174,6 +175,7 @@ def batch(view: View) -> Section:
         "notes": view.batch_notes,
         "associations": [],
     }
+    drift.add(section, view)
     if view.batch is None:
         return section
     section.add("share", batch_pictures.shares(view))
