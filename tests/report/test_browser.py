@@ -194,6 +194,20 @@ def test_an_analysis_is_searched_filtered_and_sorted(page: Any, report: Path) ->
     assert page.inner_text("#f-view h3") == home.locator("tbody th").first.inner_text()
 
 
+def test_nothing_lies_over_the_head_of_the_page_at_any_place(page: Any) -> None:
+    """The head stays in place when the page is scrolled; no picture or table may stay with it."""
+    assert (
+        page.evaluate(
+            """() => [...document.querySelectorAll("main *")].filter(
+            (e) => getComputedStyle(e).position === "sticky" && !e.closest("thead")).map((e) => e.className)"""
+        )
+        == []
+    )
+    page.locator("#x-table").scroll_into_view_if_needed()
+    page.evaluate("document.querySelector('#x-volcano').getBoundingClientRect().top > 0 && scrollBy(0, 200)")
+    assert page.evaluate("document.elementFromPoint(innerWidth / 2, 8).closest('header') !== null")
+
+
 def test_the_theme_is_switched_and_named(page: Any) -> None:
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.click("#theme")
