@@ -38,7 +38,7 @@ def find(study: Study, kept: xr.Dataset, sheet: Sheet) -> Found:
     order, batch = study.batch.order, next(iter(study.batch.factors), None)
     if order is None:
         return Found({}, {}, None, [])
-    from mixflow.harmonise.drift import TooFewSamples, drift
+    from mixflow.harmonise.drift import LEAST, TooFewSamples, drift
 
     told = {"drift_order": order, "drift_batch": batch or ""}
     measured = sheet.role.isin(MEASURED).to_numpy()
@@ -47,7 +47,8 @@ def find(study: Study, kept: xr.Dataset, sheet: Sheet) -> Found:
     try:
         found = drift(values, frame, order, batch, is_qc=is_qc, feature_ids=kept["feature"].values)
     except TooFewSamples as error:
-        note = f"Drift along {order} could not be looked for: {error.problems[0].remedy}"
+        note = f"Drift along {order} was not tested: no {batch or 'batch'} has {LEAST} samples at different places "
+        note += f"(the largest has {error.problems[0].value})."
         return Found({}, told, None, [note])
     table = found.table()
     names = {"share": "share", "edf": "edf", "p_value": "p", "q_value": "q", "n_obs": "n"}
