@@ -21,14 +21,14 @@ from tests.report.synthetic_data import SITES
 def drifting(tree: xr.DataTree, *, restart: bool = False) -> xr.DataTree:
     """The study measured site by site, 3 features drifting; ``restart``: each site counts from 1."""
     made = tree.copy()
-    sheet = made["data/samples"].to_dataset(inherit=False)
+    sheet = made["data/samples"].to_dataset()
     place = (
         pd.Series(sheet["site"].values.astype(str)).groupby(sheet["site"].values.astype(str)).cumcount() + 1.0
     )
     shift = pd.Series(sheet["site"].values.astype(str)).map(SITES.index) * 100
     order = place if restart else place + shift
     made["data/samples"] = sheet.assign(injection=("sample", order.to_numpy(), {"kind": "number"}))
-    group = made["batch"].to_dataset(inherit=False)
+    group = made["batch"].to_dataset()
     n, rng = group.sizes["feature"], np.random.default_rng(2)
     p, share = rng.uniform(0.2, 1, n), rng.beta(0.4, 6, n)
     p[:3], share[:3], p[5], share[5] = 1e-6, 0.7, np.nan, np.nan
@@ -109,7 +109,7 @@ def test_a_copy_to_share_has_no_samples(drifted: xr.DataTree) -> None:
 
 def test_a_study_that_could_not_be_tested_says_so(tree: xr.DataTree) -> None:
     made = tree.copy()
-    group = made["batch"].to_dataset(inherit=False)
+    group = made["batch"].to_dataset()
     notes = [
         *json.loads(group.attrs["notes"]),
         "Drift along injection was not tested: no site has 5 samples.",
