@@ -1,0 +1,100 @@
+"""The negative binomial distributions, as glmmTMB has them: the dispersion predictor is log phi."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixflow.backend import jax, jnp
+from mixflow.family.base import Family, Predictor, log_mean, only_inside, weighted_moments
+from mixflow.family.counts import counts_only, negative_binomial_log_density
+from mixflow.family.links import LOG, Link
+
+_LARGE_SIZE = 1e9
+"""Size beyond which the distribution function is the Poisson's (the incomplete beta function gives up there)."""
+
+
+@dataclass(frozen=True)
+class NegativeBinomial(Family):
+    """Counts with variance mu + mu^2 / size."""
+
+    links = ("log", "sqrt", "identity")
+    discrete = True
+    mu: Link = LOG
+
+    @property
+    def predictors(self) -> tuple[Predictor, ...]:
+        return (Predictor("mu", self.mu), Predictor("dispersion", LOG))
+
+    @abstractmethod
+    def log_size(self, log_mu: jax.Array, log_phi: jax.Array) -> jax.Array:
+        """log of the size."""
+
+    @abstractmethod
+    def log_phi_start(self, mean: jax.Array, excess: jax.Array) -> jax.Array:
+        """log phi by moments, of the mean and the variance beyond it (positive)."""
+
+    def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
+        log_mu, inside = log_mean(self.mu, eta[0])
+        value = negative_binomial_log_density(y[0], log_mu, self.log_size(log_mu, eta[1]))
+        return only_inside(inside, value)
+
+    def mean(self, eta: jax.Array, own: jax.Array) -> jax.Array:
+        return self.mu.inverse(eta[0])
+
+    def variance(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
+        log_mu, _ = log_mean(self.mu, eta[0])
+        return jnp.exp(log_mu) + jnp.exp(2 * log_mu - self.log_size(log_mu, eta[1]))
+
+    def cdf(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
+        log_mu, _ = log_mean(self.mu, eta[0])
+        log_size = self.log_size(log_mu, eta[1])
+        large = log_size > jnp.log(_LARGE_SIZE)
+        size = jnp.exp(jnp.where(large, 0.0, log_size))
+        p = jax.lax.logistic(log_size - log_mu)
+        beta = jax.scipy.special.betainc(size, y[0] + 1.0, p)
+        return jnp.where(large, jax.scipy.special.gammaincc(y[0] + 1.0, jnp.exp(log_mu)), beta)
+
+    def simulate(self, key: jax.Array, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
+        log_mu, _ = log_mean(self.mu, eta[0])
+        log_size = self.log_size(log_mu, eta[1])
+        of_rate, of_count = jax.random.split(key)
+        log_rate = log_mu + jax.random.loggamma(of_rate, jnp.exp(log_size)) - log_size
+        return jax.random.poisson(of_count, jnp.exp(log_rate)).astype(eta.dtype)[None]
+
+    def start(self, y: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
+        mean, variance = weighted_moments(y[:, 0], weight)
+        mean = mean + 0.1
+        excess = jnp.maximum(variance - mean, 0.02 * mean)
+        return jnp.stack([self.mu.link(mean), self.log_phi_start(mean, excess)]), jnp.zeros(0)
+
+    def problems(self, y: np.ndarray) -> str | None:
+        return counts_only(y[:, 0], self.name)
+
+
+@dataclass(frozen=True)
+class NegativeBinomial1(NegativeBinomial):
+    """Variance mu (1 + phi): linear in the mean."""
+
+    name = "nbinom1"
+
+    def log_size(self, log_mu: jax.Array, log_phi: jax.Array) -> jax.Array:
+        return log_mu - log_phi
+
+    def log_phi_start(self, mean: jax.Array, excess: jax.Array) -> jax.Array:
+        return jnp.log(excess / mean)
+
+
+@dataclass(frozen=True)
+class NegativeBinomial2(NegativeBinomial):
+    """Variance mu + mu^2 / phi: quadratic in the mean."""
+
+    name = "nbinom2"
+
+    def log_size(self, log_mu: jax.Array, log_phi: jax.Array) -> jax.Array:
+        return log_phi
+
+    def log_phi_start(self, mean: jax.Array, excess: jax.Array) -> jax.Array:
+        return jnp.log(mean**2 / excess)
