@@ -84,22 +84,17 @@ class Drift:
     def curve(self, feature: int, points: int = 50) -> pd.DataFrame:
         """Drift of one feature by batch: batch, order (from its start), estimate, std_error.
 
-        The level of a batch is not in it: each curve has mean zero over the places of all samples.
+        Each curve has mean zero over the samples of its batch: the level of a batch is no drift.
         """
         effects, tables = Henderson(self.fitted).joint(feature), []
         frame = self.fitted.design.frame
         for part in parts(self.fitted.design):
             own = frame["order"] if not part.label else frame.loc[frame["batch"] == part.label, "order"]
             x = np.linspace(0, float(own.max()), points)
-            rows = rows_at(part, effects, x)
+            rows = rows_at(part, effects, x) - rows_at(part, effects, own.to_numpy()).mean(axis=0)
             se = np.sqrt(((rows @ effects.cov) * rows).sum(axis=1))
-            row = {
-                "batch": part.label or self.batches[0],
-                "order": x,
-                "estimate": rows @ effects.effects,
-                "std_error": se,
-            }
-            tables.append(pd.DataFrame(row))
+            row = {"batch": part.label or self.batches[0], "order": x, "estimate": rows @ effects.effects}
+            tables.append(pd.DataFrame(row | {"std_error": se}))
         return pd.concat(tables, ignore_index=True)
 
     def _tests(self) -> NDArray[np.float64]:

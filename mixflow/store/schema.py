@@ -88,7 +88,7 @@ VARIABLES: tuple[Variable, ...] = (
     _v("batch/drift_curves", "feature_id", "point", "str", "", "feature"),
     _v("batch/drift_curves", "batch", "point", "str", "", "batch"),
     _v("batch/drift_curves", "order", "point", "float64", "attrs['drift_order'] of batch", "order of injection, from the start of the batch"),
-    _v("batch/drift_curves", "estimate", "point", "float64", "value", "drift there: mean zero over the places of all samples"),
+    _v("batch/drift_curves", "estimate", "point", "float64", "value", "drift there: mean zero over the samples of the batch"),
     _v("batch/drift_curves", "std_error", "point", "float64", "value", "its standard error"),
     # -- fits/<model>  (group attrs: formula, words, reml, family, n_theta, design facts as JSON, x_columns ...)
     _v("fits", "beta", "feature coef", "float64", "value", "fixed effects; NaN where not estimable"),

@@ -59,6 +59,16 @@ def test_curve_is_the_drift_simulated(study) -> None:
         assert inside.mean() > 0.9
 
 
+def test_limits_of_a_short_batch_rest_on_its_own_samples(study) -> None:
+    """Centred over the places of all samples they would be those of an extrapolation, many times as wide."""
+    y, frame, _ = study
+    short = frame[(frame["plate"] != "b") | (frame["run"] <= 50)]
+    found = drift(y[:1, short.index], short, "run", "plate").curve(0)
+    wide = found.groupby("batch")["std_error"].mean()
+    assert wide["b"] < 3 * wide["a"]
+    assert found.loc[found["batch"] == "b", "order"].max() == 9
+
+
 def test_one_batch_missing_values_and_gaps_in_the_sheet(study) -> None:
     y, frame, _ = study
     gaps = y[:3].copy()
