@@ -24,6 +24,9 @@ class Status(IntEnum):
     TOO_FEW_VALUES_IN_CONTRAST = 9
     NOT_FINITE = 10
     NO_CURVATURE = 11
+    SEPARATION = 12
+    NOT_DEFINITE = 13
+    SIMPLER_FAMILY = 14
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,24 @@ MEANING: dict[Status, Meaning] = {
         "residual. Only comparisons within the levels of that effect are tested.",
         "Simplify the random effects of this model, or set such features aside by a filter.",
     ),
+    Status.SEPARATION: Meaning(
+        "separation",
+        "A coefficient has no finite estimate: all outcomes of a group are zero, or all are one. What does not "
+        "involve it is estimated and tested as usual.",
+        "Compare groups that have both outcomes, or merge levels.",
+    ),
+    Status.NOT_DEFINITE: Meaning(
+        "Hessian not positive definite",
+        "The optimiser stopped where the likelihood still rises in some direction.",
+        "Simplify the model of this feature, or look at its data.",
+    ),
+    Status.SIMPLER_FAMILY: Meaning(
+        "simpler family",
+        "A dispersion or zero-inflation parameter has no finite estimate: the values show nothing beyond the "
+        "simpler family (a negative binomial is then a Poisson), whose answer the other estimates are.",
+        "Nothing to do; a simpler family gives the same.",
+    ),
 }
 
-FITTED = frozenset({Status.OK, Status.SINGULAR})
+FITTED = frozenset({Status.OK, Status.SINGULAR, Status.SEPARATION, Status.SIMPLER_FAMILY})
 """Statuses whose estimates are numbers."""

@@ -64,6 +64,13 @@ class Fit:
     structure_names: tuple[str, ...] = ()  # natural parameters of structured covariances: rho, sd ratios
     structure: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))  # (N, len(structure_names))
     sigma_known: bool = False
+    family: str = "gaussian"
+    link: str = "identity"
+    nodes: int = 1  # of the quadrature; 1 is Laplace's approximation, or exact
+    more_names: tuple[tuple[str, str], ...] = ()  # (predictor, name) of coefficients beside mu, the family's own
+    more: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))  # (N, len(more_names))
+    more_cov: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    more_rank: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))  # (N,) how many are free
 
     @property
     def beta(self) -> np.ndarray:
@@ -97,7 +104,8 @@ class Fit:
         """Free parameters counted by AIC: rank, theta and sigma, less those no row of the feature speaks of. (N,)."""
         residual = [i for i, name in enumerate(self.structure_names) if name.startswith("Residual.")]
         unseen = np.isnan(self.structure[:, residual]).sum(axis=1) if residual else 0
-        return self.rank + self.theta.shape[1] + (not self.sigma_known) - unseen
+        more = self.more_rank if len(self.more_rank) else 0
+        return self.rank + self.theta.shape[1] + (not self.sigma_known) - unseen + more
 
     @property
     def aic(self) -> np.ndarray:

@@ -1,0 +1,174 @@
+"""Fit one generalised mixed model to many features by Laplace's approximation or adaptive quadrature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mixflow.backend import jax
+from mixflow.design import Design
+from mixflow.family import Family
+from mixflow.model import Fit
+from mixflow.optimise.components import components
+from mixflow.optimise.glmm_iterate import Optima, optima
+from mixflow.optimise.glmm_mapped import each
+from mixflow.optimise.glmm_prepare import Generalised, observe_all, prepare, samples
+from mixflow.optimise.glmm_screen import screen
+from mixflow.optimise.glmm_summary import conditional_modes, directions, endings, to_user
+from mixflow.optimise.mapped import take
+from mixflow.status import FITTED, Status
+
+CHUNK_FLOATS = 2**23
+"""Numbers in the rows of a chunk of features: bounds memory however many there are."""
+
+
+def fit_generalised(
+    designs: Mapping[str, Design],
+    family: Family,
+    y: np.ndarray,
+    feature_ids: np.ndarray,
+    *,
+    weights: np.ndarray | None = None,
+    nodes: int = 1,
+    modes: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> Fit:
+    """Fit every feature of ``y`` (N, n, c), c the family's columns, NaN where missing, by maximum likelihood.
+
+    ``designs``: one for each predictor of the family by its name, all of the same n rows; ``weights`` (n,) or
+    (N, n) multiply the log density of a row; ``nodes``: points of adaptive quadrature, 1 for Laplace. A feature
+    that cannot be fitted has a status and NaN, and stops nothing.
+    """
+    prepared = prepare(designs, family, nodes)
+    size = max(64, CHUNK_FLOATS // max(y.shape[1] * (y.shape[2] + 1), 1))
+    parts = []
+    for first in range(0, max(len(y), 1), size):
+        part = slice(first, first + size)
+        own = weights[part] if weights is not None and weights.ndim == 2 else weights
+        parts.append(_chunk(prepared, y[part], own, modes))
+        if progress:
+            progress(min(first + size, len(y)), len(y))
+    arrays = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    return Fit(**_labels(prepared, feature_ids), **arrays)
+
+
+def _labels(prepared: Generalised, feature_ids: np.ndarray) -> dict[str, Any]:
+    family, shape = prepared.family, prepared.shape
+    effects, more = {}, []
+    for group, levels in zip(shape.layout.groups, prepared.levels, strict=True):
+        terms = [t for e in prepared.effects if e.group == group.name for t in e.terms]
+        effects[group.name] = tuple((level, term) for level in levels for term in terms)
+    for predictor, design in zip(family.predictors[1:], prepared.designs[1:], strict=True):
+        more += [(predictor.name, name) for name in design.coef_names]
+    return {
+        "feature_ids": np.asarray(feature_ids, dtype=object),
+        "formula": prepared.designs[0].terms.text,
+        "reml": False,
+        "coef_names": prepared.designs[0].coef_names,
+        "theta_names": tuple(name for effect in prepared.effects for name in effect.theta_names),
+        "sigma_known": True,
+        "groups": tuple(group.name for group in shape.layout.groups),
+        "components": components(prepared).names[:-1],
+        "effect_names": effects,
+        "family": family.name,
+        "link": family.predictors[0].link.name,
+        "nodes": shape.nodes,
+        "more_names": (*more, *(("family", name) for name in family.own)),
+    }
+
+
+def _chunk(prepared: Generalised, y: np.ndarray, weights: np.ndarray | None, modes: bool) -> dict[str, Any]:
+    """All arrays of a `Fit` for some features."""
+    seen = np.isfinite(y).all(axis=2)
+    weight = np.where(seen, 1.0 if weights is None else weights, 0.0)
+    observed = observe_all(prepared, y, weight)
+    status, n_levels = screen(prepared, y, weight, observed)
+    out = _empty(prepared, len(y), modes)
+    out |= {"status": status, "n_levels": n_levels, "n_obs": observed[0].n_obs.astype(np.int32)}
+    out |= {"rank": observed[0].rank.astype(np.int32)}
+    out |= {"more_rank": (sum(o.rank for o in observed[1:]) + prepared.family.n_own * np.ones(len(y))).astype(np.int32)}
+    run = np.flatnonzero(status == Status.NOT_RUN)
+    if len(run):
+        own = samples(prepared, y, weight, observed)
+        own = take(own, run)
+        found = optima(prepared.shape, prepared.shared, own)
+        _fill(out, run, prepared, own, found, [_take(o, run) for o in observed])
+    return out
+
+
+def _take(observed, rows: np.ndarray):
+    from mixflow.optimise.fitting import _take as some
+
+    return some(observed, rows)
+
+
+def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, found: Optima, observed) -> None:
+    """Estimates into their features' rows; only those that ended well carry numbers."""
+    shape = prepared.shape
+    told = directions(shape, found, observed)
+    ending = endings(shape, found, told)
+    out["status"][run], out["iterations"][run] = ending, found.evaluations
+    beta, turn, null = to_user(prepared, observed, found, told)
+    natural, slope = natural_own(prepared.family, found.psi[:, shape.own])
+    good = np.isin(ending, [int(s) for s in FITTED])
+    rows, p = run[good], shape.coefs[0]
+    covariance = turn @ told.covariance @ np.swapaxes(turn, 1, 2)
+    q = shape.layout.n_theta
+    out["solution"][rows] = beta[good, :p]
+    out["beta_cov"][rows] = covariance[good, :p, :p]
+    out["beta_cov_deriv"][rows] = 0.0
+    out["par_cov"][rows, :q, :q] = covariance[good][:, shape.theta, shape.theta]
+    out["par_cov"][rows, q, :], out["par_cov"][rows, :, q] = 0.0, 0.0
+    out["null_space"][rows] = null[good]
+    theta = found.psi[:, shape.theta] / prepared.theta_scale
+    out["theta"][rows], out["sigma"][rows] = theta[good], 1.0
+    out["loglik"][rows] = -0.5 * found.value[good]
+    parts = components(prepared)
+    out["variance"][rows] = parts.variance(theta, np.ones(len(run)))[good, :-1]
+    more = [*range(p, shape.n_beta), *range(shape.own.start, shape.own.stop)]
+    spread = np.zeros((len(run), natural.shape[1] + shape.n_beta - p, len(more)))
+    b = shape.n_beta - p
+    spread[:, :b, :b], spread[:, b:, b:] = np.eye(b), slope
+    out["more"][rows] = np.concatenate([beta[:, p:], natural], axis=1)[good]
+    own_cov = spread @ covariance[:, more][:, :, more] @ np.swapaxes(spread, 1, 2)
+    out["more_cov"][rows] = own_cov[good]
+    lost = np.diagonal(own_cov, axis1=1, axis2=2) == 0
+    out["more_cov"][rows] = np.where((lost[:, :, None] | lost[:, None, :]), np.nan, own_cov)[good]
+    if out["modes"] and len(run):
+        _fill_modes(out, run, good, prepared, own, found)
+
+
+def _fill_modes(out: dict[str, Any], run: np.ndarray, good: np.ndarray, prepared: Generalised, own, found: Optima) -> None:
+    modes, sds = each(conditional_modes, prepared.shape, prepared.shared, own, (found.psi, found.u))
+    for group, mode, sd, scale in zip(
+        prepared.shape.layout.groups, modes, sds, prepared.column_scale, strict=True
+    ):
+        out["modes"][group.name][run[good]] = (mode / scale).reshape(len(run), -1)[good]
+        out["mode_sds"][group.name][run[good]] = (sd / scale).reshape(len(run), -1)[good]
+
+
+def natural_own(family: Family, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The family's own parameters as reported (N, o'), and their derivatives by the free ones (N, o', o)."""
+    if not family.n_own:
+        return np.zeros((len(own), 0)), np.zeros((len(own), 0, 0))
+    found = jax.jit(jax.vmap(family.natural))(own), jax.jit(jax.vmap(jax.jacfwd(family.natural)))(own)
+    return np.asarray(found[0]), np.asarray(found[1])
+
+
+def _empty(prepared: Generalised, n: int, modes: bool) -> dict[str, Any]:
+    """NaN everywhere: the state of features that were not fitted."""
+    shape = prepared.shape
+    p, q, m = shape.coefs[0], shape.layout.n_theta, shape.n_beta - shape.coefs[0] + len(prepared.family.own)
+    nan = lambda *size: np.full((n, *size), np.nan)  # noqa: E731
+    c = len(components(prepared).names) - 1
+    groups = {g.name: g.n_levels * g.size for g in shape.layout.groups} if modes else {}
+    return {
+        "solution": nan(p), "beta_cov": nan(p, p), "beta_cov_deriv": nan(q + 1, p, p),
+        "par_cov": nan(q + 1, q + 1), "null_space": np.zeros((n, p, p)), "theta": nan(q), "sigma": nan(),
+        "loglik": nan(), "iterations": np.zeros(n, dtype=np.int32), "variance": nan(c), "share": nan(c),
+        "structure": nan(0), "more": nan(m), "more_cov": nan(m, m),
+        "modes": {name: nan(width) for name, width in groups.items()},
+        "mode_sds": {name: nan(width) for name, width in groups.items()},
+    }  # fmt: skip

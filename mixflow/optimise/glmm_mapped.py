@@ -1,0 +1,54 @@
+"""Kernels of a generalised model mapped over features: X and Z are shared, each feature brings y and weights.
+
+As in `mapped`: blocks of one shape that follows from the model alone, so that a feature's bytes do not depend
+on its neighbours, and finished features leave their block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from mixflow.backend import jax
+from mixflow.design.generalised import Shape, Shared
+from mixflow.likelihood.generalised import Sample
+from mixflow.optimise.mapped import take
+
+BLOCK_FLOATS = 2**14
+"""Rows of all features of a block: an array of them stays within the processor's cache."""
+
+LARGEST = 64
+
+
+def block_size(shape: Shape) -> int:
+    """Features a block: a power of two that follows from the shape alone."""
+    rows = shape.chunks[0] * shape.chunks[1] * shape.nodes ** (shape.layout.k_leading if shape.random else 0)
+    layout = shape.layout
+    dense = layout.n_corner_effects**2 + layout.n_leading * layout.k_leading * (1 + layout.n_corner_effects)
+    fit = max(1, BLOCK_FLOATS // max(rows, dense, 1))
+    return int(min(LARGEST, 2 ** int(np.log2(fit))))
+
+
+def each(
+    function: Callable[..., Any], shape: Shape, shared: Shared, samples: Sample, argument: Any
+) -> Any:
+    """``function(shape, shared, sample, argument)`` for every feature; numpy in, numpy out."""
+    kernel, size, n = _compiled(function, shape), block_size(shape), len(samples.y)
+    blocks = [np.minimum(np.arange(first, first + size), n - 1) for first in range(0, n, size)]
+    run = lambda rows: jax.tree.map(np.asarray, kernel(shared, *take((samples, argument), rows)))  # noqa: E731
+    if len(blocks) > 1:
+        with ThreadPoolExecutor(2) as pool:
+            parts = list(pool.map(run, blocks))
+    else:
+        parts = [run(rows) for rows in blocks]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:n], *parts)
+
+
+@lru_cache(maxsize=64)
+def _compiled(function: Callable[..., Any], shape: Shape) -> Callable[..., Any]:
+    own = lambda shared, sample, argument: function(shape, shared, sample, argument)  # noqa: E731
+    return jax.jit(jax.vmap(own, in_axes=(None, 0, 0)))

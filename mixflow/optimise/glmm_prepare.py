@@ -1,0 +1,153 @@
+"""From designs of the predictors to what a generalised model's kernels need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mixflow.backend import jax
+from mixflow.covariance import Known
+from mixflow.design import Design, RandomColumns
+from mixflow.design.generalised import (
+    Place,
+    Shape,
+    Shared,
+    columns_of,
+    laid,
+    laid_columns,
+    membership,
+    place_rows,
+)
+from mixflow.design.layout import GroupBlock, Layout
+from mixflow.design.observed import Observed, observe
+from mixflow.errors import MixflowError, Problem
+from mixflow.family import Family
+from mixflow.likelihood.generalised import Sample
+from mixflow.model import RandomEffect
+from mixflow.optimise.prepare import _grouped, _theta_scale
+
+
+@dataclass(frozen=True, eq=False)
+class Generalised:
+    """A generalised model met with its designs; ``designs`` in the order of the family's predictors.
+
+    ``effects`` in theta's order; ``theta_scale`` t with theta = theta' / t; by group of the layout ``index``
+    (n,), ``columns`` (n, k) as the user knows them, their scale (k,) and the levels.
+    """
+
+    shape: Shape
+    shared: Shared
+    place: Place
+    designs: tuple[Design, ...]
+    effects: tuple[RandomEffect, ...]
+    theta_scale: np.ndarray
+    index: tuple[np.ndarray, ...]
+    columns: tuple[np.ndarray, ...]
+    column_scale: tuple[np.ndarray, ...]
+    levels: tuple[tuple[str, ...], ...]
+
+    @property
+    def family(self) -> Family:
+        return self.shape.family
+
+    @property
+    def layout(self) -> Layout:
+        return self.shape.layout
+
+
+def prepare(designs: Mapping[str, Design], family: Family, nodes: int = 1) -> Generalised:
+    """Lay out rows and columns. ``designs`` by the names of the family's predictors, all of the same rows."""
+    own = tuple(designs[p.name] for p in family.predictors)
+    terms, predictor = _merged(family, own)
+    _refuse(own, terms)
+    groups, _ = _grouped(replace(own[0], random=tuple(terms), residual=None))
+    blocks = tuple(GroupBlock(g.name, g.n_levels, tuple(e.within for e in g.effects)) for g in groups)
+    layout = Layout(blocks, -1, False)
+    if nodes > 1 and len(groups) != 1:
+        remedy = "Use nagq=1 (Laplace), or one grouping factor."
+        raise MixflowError(Problem("Quadrature takes one grouping factor", value=nodes, remedy=remedy))
+    of = [tuple(predictor[id(t)] for t in g.terms for _ in t.terms) for g in groups]
+    n = len(own[0].X)
+    level = groups[0].index if groups else np.zeros(n, dtype=int)
+    place = place_rows(level, layout.n_leading or 1)
+    lead = groups[0].scaled if groups else np.zeros((n, 0))
+    dense = [_dense(g.index, g.scaled, g.n_levels) for g in groups[1:]]
+    corner = np.concatenate([np.zeros((n, 0)), *dense], axis=1)
+    corner_of = tuple(j for g, cols in zip(groups[1:], of[1:], strict=True) for j in cols * g.n_levels)
+    x = tuple(d.Q * np.sqrt(n) for d in own)
+    lead_of = of[0] if groups else ()
+    shape = Shape(family, layout, tuple(a.shape[1] for a in x), lead_of, corner_of, place.row.shape, nodes)
+    joint = np.concatenate([corner, x[0]], axis=1)
+    shared = Shared(
+        tuple(laid_columns(a, place) for a in x),
+        tuple(laid(d.offset, place) for d in own),
+        columns_of(lead, lead_of, corner, corner_of, place),
+        columns_of(lead, lead_of, joint, (*corner_of, *[0] * x[0].shape[1]), place),
+        place.level,
+        membership(place, layout.n_leading) if groups else (),
+    )
+    return Generalised(
+        shape,
+        jax.tree.map(jax.numpy.asarray, shared),
+        place,
+        own,
+        tuple(effect for g in groups for effect in g.effects),
+        _theta_scale(layout, tuple(g.scale for g in groups)),
+        tuple(np.asarray(g.terms[0].index) for g in groups),
+        tuple(np.concatenate([t.Z for t in g.terms], axis=1) for g in groups),
+        tuple(g.scale for g in groups),
+        tuple(g.terms[0].levels for g in groups),
+    )
+
+
+def samples(prepared: Generalised, y: np.ndarray, weight: np.ndarray, observed: list[Observed]) -> Sample:
+    """Every feature's own arrays. ``y`` (N, n, c), ``weight`` (N, n) with 0 where not observed."""
+    place, family = prepared.place, prepared.family
+    filler = np.array(family.filler)
+    y = np.where((weight > 0)[..., None], y, filler)
+    rows = np.moveaxis(laid(np.moveaxis(y, -1, 0), place), 0, -1)
+    rows = np.where((place.row < 0)[..., None], filler, rows)
+    turns = []
+    for seen, p in zip(observed, prepared.shape.coefs, strict=True):
+        turn = np.tile(np.eye(p), (len(y), 1, 1))
+        for i, v in seen.basis.items():
+            turn[i] = v
+            turn[i, :, seen.rank[i] :] = 0.0
+        turns.append(turn)
+    return Sample(rows, laid(weight, place), tuple(turns))
+
+
+def observe_all(prepared: Generalised, y: np.ndarray, weight: np.ndarray) -> list[Observed]:
+    """Rank and estimability of each predictor's X by feature; rows of weight 0 are not there."""
+    values = np.where(weight > 0, 0.0, np.nan)
+    return [observe(values, d.Q, d.R, weight) for d in prepared.designs]
+
+
+def _merged(family: Family, designs: tuple[Design, ...]) -> tuple[list[RandomColumns], dict[int, int]]:
+    """Random terms of all predictors; those beside mu carry their predictor's name in their terms."""
+    terms, predictor = [], {}
+    for j, (p, design) in enumerate(zip(family.predictors, designs, strict=True)):
+        for term in design.random:
+            named = term if j == 0 else replace(term, terms=tuple(f"{p.name} {t}" for t in term.terms))
+            terms.append(named)
+            predictor[id(named)] = j
+    return terms, predictor
+
+
+def _refuse(designs: tuple[Design, ...], terms: list[RandomColumns]) -> None:
+    if any(isinstance(term.within, Known) for term in terms):
+        remedy = "Leave `relationship` out, or use family='gaussian'."
+        raise MixflowError(
+            Problem("A known relationship of levels is not available in generalised models", remedy=remedy)
+        )
+    if any(design.residual is not None for design in designs):
+        remedy = "Leave `residual` out: a generalised model has no residual covariance."
+        raise MixflowError(Problem("Residual structures are for Gaussian models", remedy=remedy))
+
+
+def _dense(index: np.ndarray, z: np.ndarray, n_levels: int) -> np.ndarray:
+    """Columns of a group's random effects, level by level. (n, n_levels k)."""
+    member = np.equal.outer(index, np.arange(n_levels)).astype(float)
+    return (member[:, :, None] * z[:, None, :]).reshape(len(index), -1)

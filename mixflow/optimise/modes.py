@@ -1,0 +1,117 @@
+"""The mode of the random effects: Newton on the block arrow with Levenberg-Marquardt damping.
+
+J is convex in u for a log-concave density. A step is taken where the slope along it, at its end, has not grown
+beyond a share of what it was at its start: for a convex J that is a decrease, and no density is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mixflow.backend import Array, jax, jnp
+from mixflow.design.generalised import Columns, Shape, Shared
+from mixflow.likelihood.generalised import (
+    Effects,
+    Sample,
+    back_to_effects,
+    cross_products,
+    hessian,
+    predictors,
+    slopes,
+    spherical,
+)
+from mixflow.linalg.arrow import Arrow
+from mixflow.linalg.arrow_inverse import arrow_factor, definite, solve
+
+TOLERANCE = 1e-12
+"""A mode is found where a Newton step promises less than this on the scale of J."""
+
+MOST_STEPS = 60
+
+OVERSHOT = 0.5
+"""A step whose slope at its end is beyond this share of that at its start, upwards, is too long."""
+
+
+class Point(NamedTuple):
+    """u, dJ/du and H there."""
+
+    u: Effects
+    slope: Effects
+    arrow: Arrow
+
+
+class _State(NamedTuple):
+    point: Point
+    damping: Array
+    steps: Array
+    done: Array
+
+
+def find_mode(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, start: Effects) -> tuple[Effects, jax.Array]:
+    """The mode from a warm start, and whether it was found."""
+    if not shape.random:
+        return start, jnp.asarray(True)
+    at = lambda u: look(shape, shared, shared.effects, sample, psi, u, shape.used)  # noqa: E731
+    state = jax.lax.while_loop(_going, lambda s: step(s, at), fresh(at(start)))
+    return state.point.u, state.done
+
+
+def fresh(point: Point) -> _State:
+    """A state before its first step."""
+    return _State(point, jnp.zeros(()), jnp.zeros((), dtype=jnp.int32), jnp.asarray(False))
+
+
+def _going(state: _State) -> jax.Array:
+    return ~state.done & (state.steps < MOST_STEPS)
+
+
+def look(
+    shape: Shape,
+    shared: Shared,
+    columns: Columns,
+    sample: Sample,
+    psi: jax.Array,
+    u: Effects,
+    used: tuple[int, ...],
+) -> Point:
+    """Slope and Hessian of J by u at u; columns after those of the random effects have no prior."""
+    eta = predictors(shape, shared, sample, psi, u)
+    found = slopes(shape, sample, eta, psi[shape.own], used)
+    theta = psi[shape.theta]
+    g = spherical(shape, theta, back_to_effects(shape, shared, columns, found.first))
+    arrow = hessian(shape, theta, cross_products(shape, shared, columns, found.second))
+    corner = g.corner.at[: u.corner.shape[0]].add(u.corner)
+    return Point(u, Effects(g.lead + u.lead, corner), arrow)
+
+
+def step(state: _State, at: Callable[[Effects], Point], enough: float = TOLERANCE**0.5) -> _State:
+    """One step, taken or not; where H is not positive definite, or the step is too long, damping grows."""
+    point, damping = state.point, state.damping
+    f = arrow_factor(_damped(point.arrow, damping))
+    fine = definite(f)
+    move = Effects(*solve(f, point.slope.lead, point.slope.corner))
+    promised = _dot(move, point.slope)
+    fine &= jnp.isfinite(promised) & (promised >= 0)
+    move = jax.tree.map(lambda m: jnp.where(fine, -m, 0.0), move)
+    trial = at(jax.tree.map(jnp.add, point.u, move))
+    end = _dot(trial.slope, move)
+    taken = fine & jnp.isfinite(end) & (end <= OVERSHOT * promised + 1e-14)
+    point = jax.tree.map(lambda a, b: jnp.where(taken, a, b), trial, point)
+    eased = jnp.where(damping < 0.1, 0.0, damping / 8.0)
+    damping = jnp.where(taken, eased, jnp.maximum(8.0 * damping, 1.0))
+    # Newton is quadratic: after a step that promised so little, what is left is its square.
+    done = taken & (state.damping == 0.0) & (promised < enough)
+    return _State(point, damping, state.steps + 1, done)
+
+
+def _damped(arrow: Arrow, damping: jax.Array) -> Arrow:
+    return Arrow(
+        arrow.blocks + damping * jnp.eye(arrow.blocks.shape[1]),
+        arrow.border,
+        arrow.corner + damping * jnp.eye(arrow.corner.shape[0]),
+    )
+
+
+def _dot(a: Effects, b: Effects) -> jax.Array:
+    return (a.lead * b.lead).sum() + (a.corner * b.corner).sum()
