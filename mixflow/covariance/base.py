@@ -35,7 +35,7 @@ class Covariance(ABC):
 
     @abstractmethod
     def factor(self, theta: jax.Array) -> jax.Array:
-        """Lambda(theta), lower triangular. Shape (k, k); traced by JAX."""
+        """Lambda(theta), lower triangular but for `Structured`. Shape (k, k); traced by JAX."""
 
     @property
     @abstractmethod

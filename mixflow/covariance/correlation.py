@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixflow.backend import jax, jnp
+from mixflow.linalg.ldl import ldl
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,19 @@ class Correlation(ABC):
         """A starting theta. Shape (n_params,)."""
         return np.zeros(self.n_params)
 
+    def root(self, theta: jax.Array, where: jax.Array) -> jax.Array:
+        """A with A A' = `matrix`, smooth in theta. Shape (T, T)."""
+        lower, pivots = ldl(self.matrix(theta, where))
+        return lower * jnp.sqrt(pivots)[None, :]
+
     @property
     def even(self) -> np.ndarray:
         """Parameters whose sign alone changes nothing. Bool (n_params,)."""
+        return np.zeros(self.n_params, dtype=bool)
+
+    @property
+    def boundary(self) -> np.ndarray:
+        """Parameters that, when zero, make the matrix singular. Bool (n_params,)."""
         return np.zeros(self.n_params, dtype=bool)
 
 
@@ -65,6 +76,11 @@ class AR1(Correlation):
         powers = jnp.cumprod(jnp.concatenate([jnp.ones(1), jnp.full(max(self.size - 1, 0), rho)]))
         lag = jnp.abs(where[:, None] - where[None, :]).astype(int)
         return powers[lag]
+
+    def apart(self, theta: jax.Array, gaps: np.ndarray) -> jax.Array:
+        """Correlation of two rows at each of the ``gaps`` (D,), whole numbers of at least 1."""
+        rho = theta[0] / jnp.sqrt(1.0 + theta[0] ** 2)
+        return jnp.stack([rho ** int(gap) for gap in gaps])
 
     def natural(self, theta: np.ndarray) -> np.ndarray:
         return theta / np.sqrt(1.0 + theta**2)
@@ -96,6 +112,11 @@ class OrnsteinUhlenbeck(Correlation):
         power = jnp.power(squared / (1.0 + squared), jnp.where(distance > 0, distance, 1.0))
         return jnp.where(distance > 0, power, 1.0)
 
+    def apart(self, theta: jax.Array, gaps: np.ndarray) -> jax.Array:
+        """Correlation of two rows at each of the ``gaps`` (D,), in the kernel's time."""
+        squared = theta[0] ** 2 + 1e-200
+        return jnp.power(squared / (1.0 + squared), gaps)
+
     def natural(self, theta: np.ndarray) -> np.ndarray:
         return (theta**2 / (1.0 + theta**2)) ** (1.0 / self.unit)
 
@@ -106,7 +127,11 @@ class OrnsteinUhlenbeck(Correlation):
 
 @dataclass(frozen=True)
 class CompoundSymmetry(Correlation):
-    """One correlation between any two positions, from -1 / (size - 1) to 1 (nlme's corCompSymm)."""
+    """One correlation between any two of T = ``size`` positions, from -1 / (T - 1) to 1 (nlme's corCompSymm).
+
+    rho = (theta^2 - 1) / (theta^2 + T - 1): theta = 1 is no correlation, and the lower bound is an ordinary
+    point, theta = 0, in which the likelihood is even.
+    """
 
     @property
     def n_params(self) -> int:
@@ -116,12 +141,34 @@ class CompoundSymmetry(Correlation):
         return ("rho",)
 
     def matrix(self, theta: jax.Array, where: jax.Array) -> jax.Array:
-        grown = jnp.exp(theta[0])
-        rho = (grown - 1.0) / (grown + max(self.size, 2) - 1.0)
+        return self.of((theta[0] ** 2 - 1.0) / (theta[0] ** 2 + max(self.size, 2) - 1.0), where)
+
+    def of(self, rho: jax.Array, where: jax.Array) -> jax.Array:
+        """The matrix with this correlation."""
         return jnp.where(jnp.eye(where.shape[0], dtype=bool), 1.0, rho)
 
+    def root(self, theta: jax.Array, where: jax.Array) -> jax.Array:
+        """The symmetric root of all T positions: eigenvalues sqrt(1 - rho), and theta times that for their sum.
+
+        Its sign follows theta's, so that it has derivatives where a triangular root has none.
+        """
+        t = max(self.size, 2)
+        scale = jnp.sqrt(t / (theta[0] ** 2 + t - 1.0))
+        return scale * (jnp.eye(where.shape[0]) + (theta[0] - 1.0) / t)
+
+    def start(self) -> np.ndarray:
+        return np.ones(1)
+
+    @property
+    def even(self) -> np.ndarray:
+        return np.ones(1, dtype=bool)
+
+    @property
+    def boundary(self) -> np.ndarray:
+        return np.ones(1, dtype=bool)
+
     def natural(self, theta: np.ndarray) -> np.ndarray:
-        return np.expm1(theta) / (np.exp(theta) + max(self.size, 2) - 1.0)
+        return (theta**2 - 1.0) / (theta**2 + max(self.size, 2) - 1.0)
 
 
 @dataclass(frozen=True)

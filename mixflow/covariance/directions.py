@@ -114,21 +114,37 @@ def _(effect: Structured, theta: jax.Array) -> Directions:
     where = jnp.asarray(effect.where)
     own = theta[effect.n_sds :]
 
+    own, last = _own(effect.correlation, own)
+
     def matrix(t: jax.Array) -> jax.Array:
         sd = jnp.exp(t[: effect.n_sds] / 2) if effect.hetero else jnp.ones(effect.size)
-        return sd[:, None] * effect.correlation.matrix(t[-1:], where) * sd
+        return sd[:, None] * last.matrix(t[-1:], where) * sd
 
     if effect.hetero:
         at = jnp.concatenate([2 * theta[: effect.n_sds], own])
         variances = jnp.exp(at[:-1])
-        natural = lambda t: jnp.concatenate([jnp.exp(t[:-1]), correlation(effect.correlation, t[-1:])])  # noqa: E731
+        natural = lambda t: jnp.concatenate([jnp.exp(t[:-1]), last.natural(t[-1:])])  # noqa: E731
         first, second = by_natural(matrix, natural, at)
         return Directions(first, second, jnp.concatenate([variances, jnp.zeros(1)]))
-    slope, curve = by_natural(matrix, lambda t: correlation(effect.correlation, t), own)
+    slope, curve = by_natural(matrix, last.natural, own)
     variance, slope, curve = theta[0] ** 2, slope[0], curve[0, 0]
     first = jnp.stack([matrix(own), variance * slope])
     second = jnp.stack([jnp.stack([jnp.zeros_like(slope), slope]), jnp.stack([slope, variance * curve])])
     return Directions(first, second, jnp.stack([variance, jnp.zeros(())]))
+
+
+class _Own(NamedTuple):
+    """A correlation by a parameter of its own: its matrix, and what of it is natural."""
+
+    matrix: Callable[[jax.Array, jax.Array], jax.Array]
+    natural: Callable[[jax.Array], jax.Array]
+
+
+def _own(structure: Correlation, theta: jax.Array) -> tuple[jax.Array, _Own]:
+    """The parameter (1,) by which to differentiate: rho where theta does not move it (at its lower bound)."""
+    if isinstance(structure, CompoundSymmetry):
+        return correlation(structure, theta), _Own(lambda t, where: structure.of(t[0], where), lambda t: t)
+    return theta, _Own(structure.matrix, lambda t: correlation(structure, t))
 
 
 @natural_scaling.register
@@ -155,7 +171,7 @@ def _(structure: OrnsteinUhlenbeck, theta: jax.Array) -> jax.Array:
 
 @correlation.register
 def _(structure: CompoundSymmetry, theta: jax.Array) -> jax.Array:
-    return jnp.expm1(theta) / (jnp.exp(theta) + max(structure.size, 2) - 1.0)
+    return (theta**2 - 1.0) / (theta**2 + max(structure.size, 2) - 1.0)
 
 
 @correlation.register
@@ -195,3 +211,14 @@ def _variances(k: int) -> np.ndarray:
 def _pairs(k: int) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.triu_indices(k, 1)
     return rows, columns
+
+
+def by_theta(effect: Covariance, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """First (s, k, k) and second (s, s, k, k) derivatives of Lambda Lambda' by theta itself."""
+
+    def matrix(t: jax.Array) -> jax.Array:
+        factor = effect.factor(t)
+        return factor @ factor.T
+
+    slope = jax.jacfwd(matrix)
+    return jnp.moveaxis(slope(theta), -1, 0), jnp.moveaxis(jax.jacfwd(slope)(theta), (-2, -1), (0, 1))

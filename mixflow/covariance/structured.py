@@ -10,12 +10,11 @@ import numpy as np
 from mixflow.backend import jax, jnp
 from mixflow.covariance.base import Covariance
 from mixflow.covariance.correlation import Correlation
-from mixflow.linalg.ldl import ldl
 
 
 @dataclass(frozen=True)
 class Structured(Covariance):
-    """Lambda = diag(sd) chol(C(theta)): one relative sd for all k positions, or (``hetero``) one for each.
+    """Lambda = diag(sd) root(C(theta)): one relative sd for all k positions, or (``hetero``) one for each.
 
     theta holds the standard deviations, then the correlation's parameters; ``where``: the k positions. The
     one sd is a number that may be zero; sds of their own are logarithms, since the sign of one among several
@@ -44,13 +43,13 @@ class Structured(Covariance):
         return np.concatenate([sds, self.correlation.start()])
 
     def factor(self, theta: jax.Array) -> jax.Array:
-        lower, pivots = ldl(self.correlation.matrix(theta[self.n_sds :], jnp.asarray(self.where)))
+        root = self.correlation.root(theta[self.n_sds :], jnp.asarray(self.where))
         sd = jnp.exp(theta[: self.n_sds]) if self.hetero else jnp.broadcast_to(theta[0], (self.size,))
-        return sd[:, None] * lower * jnp.sqrt(pivots)[None, :]
+        return sd[:, None] * root
 
     @property
     def boundary(self) -> np.ndarray:
-        return (np.arange(self.n_params) == 0) & (not self.hetero)
+        return np.concatenate([np.full(self.n_sds, not self.hetero), self.correlation.boundary])
 
     @property
     def even(self) -> np.ndarray:

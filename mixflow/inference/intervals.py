@@ -25,6 +25,9 @@ METHODS = ("wald", "profile", "bootstrap")
 NOT_DEFINED, NOT_AVAILABLE = "not defined", "not available by this method"
 BLOCK = 64
 
+NO_ERROR = 1e-16
+"""A variance of log sd or of Fisher's z below this is the rounding of none: the estimate is on the boundary."""
+
 
 def confint(
     fitted: Fitted,
@@ -115,7 +118,7 @@ def wald(fitted: Fitted, wanted: list[Natural], level: float, df: str = "sattert
             low[:, i], high[:, i] = found["conf_low"][:, j], found["conf_high"][:, j]
         elif name in slopes:
             variance = np.einsum("na,nab,nb->n", slopes[name], fit.par_cov, slopes[name])
-            half = quantile * np.sqrt(np.where(variance > 0, variance, np.nan))
+            half = quantile * np.sqrt(np.where(variance > NO_ERROR, variance, np.nan))
             to, back = (np.log, np.exp) if name.quantity == STD_DEV else (np.arctanh, np.tanh)
             with np.errstate(divide="ignore", invalid="ignore"):
                 centre = to(value[:, i])

@@ -13,6 +13,9 @@ from mixflow.optimise.newton import State
 NEAR = 0.02
 """A boundary parameter below this (columns scaled to unit mean square) is tried at zero."""
 
+ROUNDING = 1e-9
+"""A boundary parameter below this is zero: where zero is no exact symmetry of the arithmetic, steps leave it so."""
+
 NO_WORSE = 1e-9
 """Zero is taken if -2 log-likelihood does not rise by more than this."""
 
@@ -31,6 +34,7 @@ def settle(layout: Layout, data: Data, state: State) -> State:
     near = layout.boundary & (np.abs(state.theta) < NEAR)
     tried = layout.canonical(np.where(near, 0.0, state.theta))
     _replace(layout, data, state, tried)
+    state.theta[layout.boundary & (np.abs(state.theta) < ROUNDING)] = 0.0
     _replace(layout, data, state, layout.canonical(state.theta))
     return state
 

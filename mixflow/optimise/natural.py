@@ -129,7 +129,12 @@ def _structured(o: Optimum, effect: Structured, part: slice, random: RandomEffec
     if c.n_params == 1:
         rows = np.flatnonzero(effect.hetero | (o.theta[:, first] != 0))
         name = Natural(STRUCTURE, random.group, c.names(random.terms)[0])
-        yield _raw(o, Pin(Kind.RAW, first + effect.n_sds), name, rows, _natural(c))
+        yield _raw(o, Pin(Kind.RAW, first + effect.n_sds), name, rows, _natural(c), _lowest(c))
+
+
+def _lowest(c: Correlation) -> float:
+    """End of the range of theta: zero where its sign means nothing."""
+    return 0.0 if c.even.all() else -np.inf
 
 
 def _natural(c: Correlation) -> Callable[[np.ndarray], np.ndarray]:
@@ -144,11 +149,17 @@ def _log_sd(o: Optimum, pin: Pin, name: Natural) -> Target:
 
 
 def _raw(
-    o: Optimum, pin: Pin, name: Natural, rows: np.ndarray, natural: Callable[[np.ndarray], np.ndarray]
+    o: Optimum,
+    pin: Pin,
+    name: Natural,
+    rows: np.ndarray,
+    natural: Callable[[np.ndarray], np.ndarray],
+    lowest: float = -np.inf,
 ) -> Target:
     some = o.take(rows)
     centre = some.theta[:, pin.place].copy()
-    search = Search(some, pin, centre, some.theta, np.full(len(rows), 0.3), np.zeros_like(some.gamma))
+    step, none = np.full(len(rows), 0.3), np.zeros_like(some.gamma)
+    search = Search(some, pin, centre, some.theta, step, none, lowest)
     return Target(name, rows, search, natural)
 
 
@@ -165,7 +176,9 @@ def _residual(o: Optimum, names: tuple[str, ...]) -> Iterator[Target]:
     correlation, count = layout.residual.correlation, layout.residual.n_correlation
     own = [Natural(STRUCTURE, "Residual", name.removeprefix("Residual.")) for name in names]
     if correlation is not None and count == 1:
-        yield _raw(o, Pin(Kind.RAW, layout.n_random), own[0], every, _natural(correlation))
+        yield _raw(
+            o, Pin(Kind.RAW, layout.n_random), own[0], every, _natural(correlation), _lowest(correlation)
+        )
     for j, name in enumerate(own[count:], layout.n_random + count):
         unit = prepared.theta_scale[j]
         yield _raw(o, Pin(Kind.RAW, j), name, every, lambda c, unit=unit: np.exp(c / unit))

@@ -11,6 +11,7 @@ import mixflow
 from mixflow.backend import jax, jnp
 from mixflow.covariance import AR1, CompoundSymmetry, Correlation, OrnsteinUhlenbeck, Residual, Structured
 from mixflow.covariance import UnstructuredByVisit as Free
+from mixflow.covariance.directions import directions
 
 SIZE = 4
 ALL = [AR1(SIZE), OrnsteinUhlenbeck(SIZE, 0.5), CompoundSymmetry(SIZE), Free(SIZE)]
@@ -72,6 +73,28 @@ def test_no_correlation_is_an_ordinary_point(c: Correlation) -> None:
     assert np.isfinite(first(zero, where)).all() and np.isfinite(second(zero, where)).all()
 
 
+@pytest.mark.parametrize("hetero", [False, True])
+def test_the_lower_bound_of_compound_symmetry_is_an_ordinary_even_point(hetero: bool) -> None:
+    """rho = -1 / (T - 1): the effects sum to zero, and the factor has two derivatives there."""
+    c = CompoundSymmetry(SIZE)
+    np.testing.assert_allclose(c.natural(np.array([[0.0], [1.0]])).ravel(), [-1 / (SIZE - 1), 0.0])
+    effect = Structured(SIZE, c, tuple(_where(c)), hetero)
+    theta = effect.start()
+    theta[-1] = 0.0
+    assert effect.boundary[-1] and effect.even[-1]
+    matrix = effect.matrix(theta[None])[0]
+    np.testing.assert_allclose(matrix.sum(axis=0), 0.0, atol=1e-12)
+    first, second = jax.jacfwd(effect.factor), jax.jacfwd(jax.jacfwd(effect.factor))
+    assert np.isfinite(first(jnp.asarray(theta))).all() and np.isfinite(second(jnp.asarray(theta))).all()
+    aside = np.tile(theta, (2, 1))
+    aside[:, -1] = [-0.3, 0.3]
+    np.testing.assert_allclose(*effect.matrix(aside), atol=1e-12)
+    moves = directions(effect, jnp.asarray(theta))
+    expected = 1 - np.eye(SIZE)
+    np.testing.assert_allclose(moves.first[-1], expected, atol=1e-12)
+    np.testing.assert_allclose(np.tensordot(moves.weights, moves.first, 1), matrix, atol=1e-12)
+
+
 @pytest.mark.parametrize("c", ALL, ids=IDS)
 def test_a_mask_cuts_the_covariance_itself(c: Correlation) -> None:
     """log|R| and whitened rows of what was observed equal those of the covariance of the observed rows alone."""
@@ -119,3 +142,15 @@ def test_simulate_then_fit(c: Correlation, word: str) -> None:
     np.testing.assert_allclose(fit.structure["estimate"], truth, atol=0.12)
     assert fit.status.item() == "ok"
     assert abs(fit.coefficients["estimate"].iloc[1] - 0.5) < 0.1
+
+
+def test_a_fit_at_the_lower_bound_of_compound_symmetry_is_singular() -> None:
+    """Effects of a level that sum to zero: rho is -1 / (k - 1), where homcs did not converge once."""
+    random = np.random.default_rng(6)
+    effect = random.normal(size=(14, 3))
+    effect -= effect.mean(axis=1, keepdims=True)
+    frame = pd.DataFrame({"g": np.repeat(np.arange(14), 6), "p": np.tile(list("abcabc"), 14)})
+    frame["y"] = np.hstack([effect, effect]).ravel() + 0.3 * random.normal(size=84)
+    fit = mixflow.fit("y ~ p + homcs(p + 0 | g)", frame.drop(index=[3, 20, 41]))
+    assert fit.status.item() == "singular" and fit.structure["estimate"].item() == -0.5
+    assert (fit.coefficients["status"] == "singular").all()
