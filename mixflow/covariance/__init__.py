@@ -1,6 +1,7 @@
 """theta -> Cholesky factor: one file a structure; knows nothing of y."""
 
 from mixflow.covariance.base import Covariance
+from mixflow.covariance.combination import Combination, Neighbours
 from mixflow.covariance.correlation import (
     AR1,
     CompoundSymmetry,
@@ -22,6 +23,7 @@ STRUCTURES: dict[str, type[Covariance]] = {"us": Unstructured, "diag": Diagonal}
 __all__ = [
     "AR1",
     "STRUCTURES",
+    "Combination",
     "CompoundSymmetry",
     "Correlation",
     "Covariance",
@@ -29,6 +31,7 @@ __all__ = [
     "Homogeneous",
     "Identity",
     "Known",
+    "Neighbours",
     "OrnsteinUhlenbeck",
     "Pooled",
     "Residual",

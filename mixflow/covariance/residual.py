@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixflow.backend import jax, jnp
+from mixflow.covariance.combination import Combination
 from mixflow.covariance.correlation import Correlation
 from mixflow.linalg.ldl import ldl
 
@@ -17,6 +18,7 @@ class Residual:
 
     theta holds the correlation's parameters, then delta (``n_dispersion``). Rows lie in ``levels`` x
     ``units`` x ``rows`` (padded): units of correlated rows within the levels of the leading group.
+    ``combination``: R^-1 as a sum of fixed forms, where it is one of few.
     """
 
     correlation: Correlation | None
@@ -24,6 +26,7 @@ class Residual:
     levels: int
     units: int
     rows: int
+    combination: Combination | None = None
 
     @property
     def n_correlation(self) -> int:

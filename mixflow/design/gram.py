@@ -76,6 +76,22 @@ class GramArrays(NamedTuple):
     flat: np.ndarray  # (N,) bool: nothing was left to explain
 
 
+def columns(
+    layout: Layout, q: np.ndarray, groups: list[tuple[np.ndarray, np.ndarray]]
+) -> tuple[RowEntries, RowEntries, RowEntries]:
+    """Of the leading group, level by level and of one level alone, and of the other groups and X."""
+    n, leads = len(q), 1 if layout.n_leading else 0
+    entries = [
+        compact(RowEntries(z, index[:, None] * z.shape[1] + np.arange(z.shape[1]), g.n_levels * z.shape[1]))
+        for g, (index, z) in zip(layout.groups, groups, strict=True)
+    ]
+    dense = RowEntries(q, np.broadcast_to(np.arange(q.shape[1]), q.shape), q.shape[1])
+    lead = entries[0] if leads else RowEntries(np.zeros((n, 0)), np.zeros((n, 0), dtype=np.int64), 0)
+    z = groups[0][1] if leads else np.zeros((n, 1))
+    own = compact(RowEntries(z, np.broadcast_to(np.arange(z.shape[1]), z.shape), z.shape[1]))
+    return lead, own, beside([*entries[leads:], dense], n)
+
+
 @dataclass(frozen=True, eq=False)
 class GramBuilder:
     """Cross-products that all features of one design share."""
@@ -91,34 +107,28 @@ class GramBuilder:
     @classmethod
     def of(cls, layout: Layout, q: np.ndarray, groups: list[tuple[np.ndarray, np.ndarray]]) -> GramBuilder:
         """``groups``: (level index (n,), columns (n, k)) of each group of the layout, in its order."""
-        n = len(q)
-        entries = [
-            compact(
-                RowEntries(z, index[:, None] * z.shape[1] + np.arange(z.shape[1]), g.n_levels * z.shape[1])
-            )
-            for g, (index, z) in zip(layout.groups, groups, strict=True)
-        ]
-        dense = RowEntries(q, np.broadcast_to(np.arange(q.shape[1]), q.shape), q.shape[1])
-        rest = beside([*entries[1:], dense], n)
-        lead = entries[0] if entries else RowEntries(np.zeros((n, 0)), np.zeros((n, 0), dtype=np.int64), 0)
-        z = groups[0][1] if groups else np.zeros((n, 1))
-        own = compact(RowEntries(z, np.broadcast_to(np.arange(z.shape[1]), z.shape), z.shape[1]))
+        n, leads = len(q), bool(layout.n_leading)
+        lead, own, rest = columns(layout, q, groups)
         return cls(
             layout,
             q,
             lead.matrix(),
             rest.matrix(),
-            products(lead, own).matrix() if groups else sparse.csr_matrix((0, n)),
-            products(lead, rest).matrix() if groups else sparse.csr_matrix((0, n)),
+            products(lead, own).matrix() if leads else sparse.csr_matrix((0, n)),
+            products(lead, rest).matrix() if leads else sparse.csr_matrix((0, n)),
             products(rest, rest).matrix(),
         )
 
     def build(self, values: np.ndarray, observed: Observed) -> GramArrays:
         """Gram of the given features. ``values`` (N, n), offset already subtracted, NaN where missing."""
+        return self.build_with_response(values, observed)[0]
+
+    def build_with_response(self, values: np.ndarray, observed: Observed) -> tuple[GramArrays, np.ndarray]:
+        """The same, and the y (N, n) that it was made of: centred and scaled, zero where missing."""
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows ends as the status 'not finite'
             return self._build(values, observed)
 
-    def _build(self, values: np.ndarray, observed: Observed) -> GramArrays:
+    def _build(self, values: np.ndarray, observed: Observed) -> tuple[GramArrays, np.ndarray]:
         layout, n = self.layout, len(values)
         size, p = layout.corner - 1, layout.n_coef
         w = observed.weights
@@ -140,12 +150,12 @@ class GramBuilder:
         border[..., :size] = (self.border_products @ wt).T.reshape(*lead, size)
         border[..., size] = (self.lead @ wy).T.reshape(lead)
         blocks = (self.block_products @ wt).T.reshape(*lead, layout.k_leading)
-        _rotate(border, corner, observed, slice(size - p, size))
+        rotate(border, corner, observed, slice(size - p, size))
         dof = observed.n_obs - (observed.rank if layout.reml else 0)
         constant = 2 * dof * np.log(scale) - observed.log_weight
         if layout.reml:
             constant = constant + 2 * observed.log_det_r
-        return GramArrays(blocks, border, corner, dof.astype(float), shift, scale, constant, flat)
+        return GramArrays(blocks, border, corner, dof.astype(float), shift, scale, constant, flat), y
 
     def _residual(
         self, y: np.ndarray, w: np.ndarray, cross: np.ndarray, observed: Observed
@@ -175,7 +185,7 @@ class GramBuilder:
         return y, shift
 
 
-def _rotate(border: np.ndarray, corner: np.ndarray, observed: Observed, x: slice) -> None:
+def rotate(border: np.ndarray, corner: np.ndarray, observed: Observed, x: slice) -> None:
     """Put deficient features into their own basis; directions they cannot see become inert (pivot 1)."""
     for i, v in observed.basis.items():
         keep = v.copy()

@@ -129,10 +129,12 @@ class Layout:
 
     @cached_property
     def floats(self) -> int:
-        """Numbers in one feature's Gram, and in its rows where theta makes it."""
+        """Numbers in one feature's Gram, and in what theta makes it of: its Grams by form, or its rows."""
         lead = self.n_leading * self.k_leading * (self.k_leading + self.corner)
-        rows = 0
-        if self.residual:
-            r = self.residual
-            rows = r.levels * r.units * r.rows * (self.k_leading + self.corner + r.rows + r.n_dispersion)
+        if self.residual is None:
+            return lead + self.corner**2
+        r = self.residual
+        if r.combination is not None:
+            return lead * r.combination.n_lead + self.corner * (self.corner + 1) // 2 * r.combination.n_forms
+        rows = r.levels * r.units * r.rows * (self.k_leading + self.corner + r.rows + r.n_dispersion)
         return lead + self.corner**2 + rows

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from mixflow.backend import Array, jax, jnp
 from mixflow.covariance import Residual
 from mixflow.design.layout import Layout
@@ -42,7 +44,36 @@ class Rows(NamedTuple):
     sigma2: Array | None = None
 
 
-Data = Gram | Rows
+class Basis(NamedTuple):
+    """One feature's Grams by the forms B_j of which theta makes R^-1 (`mixflow.covariance.Combination`).
+
+    ``lead`` (J', L, k, k + m) blocks and border side by side of the first J' forms, which the leading group's
+    columns need; ``corner`` (J, m (m + 1) / 2) lower triangles, row by row; ``counts`` (I,) of log|R|.
+    """
+
+    lead: Array
+    corner: Array
+    counts: Array
+    dof: Array
+    sigma2: Array | None = None
+
+
+class Near(NamedTuple):
+    """A `Basis` about one theta: Gram and log|R| to second order in the residual side's parameters.
+
+    ``at`` (r,); ``lead`` (1 + r + r r, L, k, k + m), ``corner`` (.., m (m + 1) / 2) and ``logdet`` (..) hold value,
+    gradient and Hessian. Derivatives at ``at`` are those of the `Basis`, and each costs a scalar product.
+    """
+
+    at: Array
+    lead: Array
+    corner: Array
+    logdet: Array
+    dof: Array
+    sigma2: Array | None = None
+
+
+Data = Gram | Rows | Basis | Near
 
 
 def gram_at(layout: Layout, data: Data, theta: jax.Array) -> tuple[Gram, jax.Array]:
@@ -50,6 +81,8 @@ def gram_at(layout: Layout, data: Data, theta: jax.Array) -> tuple[Gram, jax.Arr
     if layout.residual is None:
         assert isinstance(data, Gram)
         return data, jnp.zeros(())
+    if isinstance(data, Basis | Near):
+        return _combined(layout, data, theta[layout.residual_part])
     assert isinstance(data, Rows)
     z, rest, logdet = whiten(layout.residual, data, theta[layout.residual_part])
     m, k = rest.shape[-1], z.shape[-1]
@@ -61,6 +94,31 @@ def gram_at(layout: Layout, data: Data, theta: jax.Array) -> tuple[Gram, jax.Arr
     else:
         blocks, border = jnp.einsum("lra,lrb->lab", z, z), jnp.einsum("lra,lrm->lam", z, rest)
     return Gram(blocks, border, corner, data.dof, data.sigma2), logdet
+
+
+def _combined(layout: Layout, data: Basis | Near, theta: jax.Array) -> tuple[Gram, jax.Array]:
+    """Gram by R(theta)^-1 and log|R|; theta (r,) of the residual side."""
+    assert layout.residual is not None and layout.residual.combination is not None
+    forms = layout.residual.combination
+    if isinstance(data, Basis):
+        c, logdet = forms.coefficients(theta)[None], forms.log_factors(theta) @ data.counts
+    else:
+        step = theta - data.at
+        c = jnp.concatenate([jnp.ones(1), step, 0.5 * (step[:, None] * step[None, :]).ravel()])[None]
+        logdet = c[0] @ data.logdet
+    lead, packed = (a[0] for a in weighted(c, data))
+    k, m = layout.k_leading, layout.corner
+    rows, columns = np.indices((m, m))
+    low, high = np.minimum(rows, columns), np.maximum(rows, columns)
+    corner = packed[high * (high + 1) // 2 + low]
+    return Gram(lead[..., :k], lead[..., k:], corner, data.dof, data.sigma2), logdet
+
+
+def weighted(c: jax.Array, data: Basis | Near) -> tuple[jax.Array, jax.Array]:
+    """Sums over the forms with coefficients c (K, J). (K, L, k, k + m), (K, m (m + 1) / 2)."""
+    n = data.lead.shape[0]
+    lead = (c[:, :n] @ data.lead.reshape(n, -1)).reshape(c.shape[0], *data.lead.shape[1:])
+    return lead, c @ data.corner
 
 
 def whiten(residual: Residual, data: Rows, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mixflow.design import Design
 from mixflow.design.gram import GramArrays
+from mixflow.design.neighbours import BasisArrays
 from mixflow.design.observed import Observed
 from mixflow.design.rows import RowArrays
 from mixflow.likelihood.data import Data
@@ -41,7 +42,7 @@ def estimates(
     design: Design,
     prepared: Prepared,
     data: Data | LargeArrays,
-    arrays: GramArrays | RowArrays | LargeArrays,
+    arrays: GramArrays | BasisArrays | RowArrays | LargeArrays,
     observed: Observed,
     state: State,
     modes: bool,

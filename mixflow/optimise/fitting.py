@@ -11,10 +11,11 @@ from mixflow.backend import jax
 from mixflow.design import Design
 from mixflow.design.gram import GramArrays
 from mixflow.design.layout import Layout
+from mixflow.design.neighbours import BasisArrays, NeighbourBuilder
 from mixflow.design.observed import Observed, observe
 from mixflow.design.rows import RowArrays
 from mixflow.errors import MixflowError, Problem
-from mixflow.likelihood.data import Data, Gram, Rows
+from mixflow.likelihood.data import Basis, Data, Gram, Rows
 from mixflow.model import Fit, KenwardRoger
 from mixflow.optimise import kenward_roger, mapped
 from mixflow.optimise.boundary import no_curvature, settle, sigma_known, singular
@@ -124,6 +125,8 @@ def _fit_chunk(
             told = ~unseen(design.residual, seen.weights > 0)
             out["structure"][run, own] = np.where(told, out["structure"][run, own], np.nan)
         if kr:
+            if isinstance(prepared.builder, NeighbourBuilder):  # Kenward and Roger's V is written out by rows
+                data = data_of(prepared, prepared.builder.rows.build(values[run], seen))
             own = kenward_roger.kenward_roger(design, prepared, data, seen, state.theta, found.sigma)
             _fill_some(out["kr"], run, own, np.isfinite(out["sigma"][run]))
     return out
@@ -149,11 +152,13 @@ def _fill_large(
     return out
 
 
-def data_of(prepared: Prepared, arrays: GramArrays | RowArrays) -> Data:
+def data_of(prepared: Prepared, arrays: GramArrays | BasisArrays | RowArrays) -> Data:
     """The part of a builder's arrays that the kernels see; a known sigma is divided by y's scale, as y was."""
     sigma2 = arrays.scale**-2.0 if prepared.model.sigma == "fixed" else None
     if isinstance(arrays, GramArrays):
         return Gram(arrays.blocks, arrays.border, arrays.corner, arrays.dof, sigma2)
+    if isinstance(arrays, BasisArrays):
+        return Basis(arrays.lead, arrays.corner, arrays.counts, arrays.dof, sigma2)
     return Rows(**{name: getattr(arrays, name) for name in Rows._fields[:-1]}, sigma2=sigma2)
 
 

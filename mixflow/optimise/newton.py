@@ -17,6 +17,7 @@ from mixflow.backend import Array, jax, jnp
 from mixflow.design.layout import Layout
 from mixflow.likelihood.data import Data
 from mixflow.likelihood.exact import Pieces, pieces
+from mixflow.likelihood.near import near
 from mixflow.likelihood.taylor import expand, profile
 from mixflow.linalg.ldl import ldl, solve_unit_lower, solve_unit_upper
 
@@ -73,7 +74,8 @@ def iterate(layout: Layout, data: Data, state: State) -> State:
     move = _move(layout, state.theta, gradient, hessian, damped)
     step = jnp.where(started, move.step, 0.0)
     trial = state.theta + step
-    found = expand(lambda t: pieces(layout, data, t), trial)
+    close = near(layout, data, trial)
+    found = expand(lambda t: pieces(layout, close, t), trial)
     value = _value(data, found)
     predicted = -(gradient @ step + 0.5 * step @ hessian @ step)
     noise = 1e-12 * (1.0 + jnp.abs(jnp.where(started, before, 0.0)))

@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixflow.covariance import STRUCTURES, Known, Residual
+from mixflow.covariance import STRUCTURES, Known, Neighbours, Residual
 from mixflow.design import Design, RandomColumns
 from mixflow.design.gram import GramBuilder
 from mixflow.design.layout import GroupBlock, Layout
+from mixflow.design.neighbours import NeighbourBuilder
 from mixflow.design.rows import RowBuilder, lay_out, nests
 from mixflow.model import Model, RandomEffect
-from mixflow.optimise import large
+from mixflow.optimise import by_forms, large
 from mixflow.optimise.large import LargeBuilder
+
+Builder = GramBuilder | NeighbourBuilder | RowBuilder | LargeBuilder
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,7 @@ class Prepared:
 
     model: Model
     layout: Layout
-    builder: GramBuilder | RowBuilder | LargeBuilder
+    builder: Builder
     effects: tuple[RandomEffect, ...]
     theta_scale: np.ndarray
     index: tuple[np.ndarray, ...]
@@ -69,8 +72,9 @@ def prepare(design: Design, reml: bool, known_sigma: bool = False) -> Prepared:
     groups, leads = _grouped(design)
     blocks = tuple(GroupBlock(g.name, g.n_levels, tuple(e.within for e in g.effects)) for g in groups)
     place = _place(design, groups[0].index if leads and groups else None)
-    residual = _residual(design, place)
-    layout = Layout(blocks, len(design.coef_names), reml, residual, leads)
+    layout = Layout(blocks, len(design.coef_names), reml, _residual(design, place), leads)
+    layout = by_forms.layout(layout, design, groups[0].scaled if layout.n_leading else None, place)
+    residual = layout.residual
     scales = tuple(g.scale for g in groups)
     effects = tuple(effect for g in groups for effect in g.effects)
     return Prepared(
@@ -112,10 +116,12 @@ def _builder(
     groups: list[tuple[np.ndarray, np.ndarray]],
     place: np.ndarray,
     known_sigma: bool,
-) -> GramBuilder | RowBuilder | LargeBuilder:
-    """Cross-products once; rows where theta weighs them; sparse ones for one big outcome."""
-    if design.residual is not None:
-        return RowBuilder.of(layout, design.Q, groups, place, design.residual.where, _spread(design)[0])
+) -> Builder:
+    """Cross-products once, of each form where theta weighs few; else rows; sparse for one big outcome."""
+    if design.residual is not None and layout.residual is not None:
+        rows = RowBuilder.of(layout, design.Q, groups, place, design.residual.where, _spread(design)[0])
+        forms = layout.residual.combination
+        return NeighbourBuilder.of(rows, groups, forms.level) if isinstance(forms, Neighbours) else rows
     if large.applies(layout) and not known_sigma:
         return LargeBuilder.of(layout, design.Q, groups)
     return GramBuilder.of(layout, design.Q, groups)

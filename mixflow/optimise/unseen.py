@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from mixflow.covariance import UnstructuredByVisit
 from mixflow.design.residual import ResidualColumns
@@ -17,28 +18,40 @@ def unseen(residual: ResidualColumns, seen: np.ndarray) -> np.ndarray:
     A correlation of two visits never seen in one unit, the sd of a visit or group never seen, and every ratio
     of standard deviations to a reference never seen: the optimum has them where the optimiser started.
     """
-    rows, which = np.unique(seen, axis=0, return_inverse=True)
-    found = [np.concatenate([_correlation(residual, own), _dispersion(residual, own)]) for own in rows]
-    width = len(residual.names)
-    return np.array(found, dtype=bool).reshape(-1, width)[which.ravel()]
+    return np.concatenate([_correlation(residual, seen), _dispersion(residual, seen)], axis=1)
 
 
 def _correlation(residual: ResidualColumns, seen: np.ndarray) -> np.ndarray:
-    own = residual.correlation
+    """(N, parameters of the correlation)."""
+    own, unit = residual.correlation, residual.unit
     if own is None:
-        return np.zeros(0, dtype=bool)
-    _, unit = np.unique(residual.unit[seen], return_inverse=True)
+        return np.zeros((len(seen), 0), dtype=bool)
     if not isinstance(own, UnstructuredByVisit):
-        return np.full(own.n_params, np.bincount(unit, minlength=1).max() < 2)
-    marks = np.zeros((unit.max(initial=0) + 1, own.size))
-    marks[unit, residual.where[seen].astype(int)] = 1.0
-    together = marks.T @ marks > 0
+        member = sparse.csr_matrix((np.ones(len(unit)), (unit, np.arange(len(unit)))))
+        most = (member @ seen.T.astype(float)).max(axis=0, initial=0.0)
+        return np.repeat(most[:, None] < 2, own.n_params, axis=1)
+    marks = np.zeros((len(seen), unit.max(initial=0) + 1, own.size))
+    marks[:, unit, residual.where.astype(int)] = seen
+    together = np.swapaxes(marks, 1, 2) @ marks > 0
     i, j = (part[1:] for part in np.tril_indices(own.size))
-    return np.where(i == j, ~(together[i, i] & together[0, 0]), ~together[i, j])
+    return np.where(i == j, ~(together[:, i, i] & together[:, :1, 0]), ~together[:, i, j])
 
 
 def _dispersion(residual: ResidualColumns, seen: np.ndarray) -> np.ndarray:
-    columns = np.column_stack([np.ones(seen.sum()), residual.dispersion[seen]])
+    """(N, columns of the dispersion): once for each set of different rows of the dispersion that features have."""
+    if not residual.dispersion.shape[1]:
+        return np.zeros((len(seen), 0), dtype=bool)
+    rows, which = np.unique(residual.dispersion, axis=0, return_inverse=True)
+    member = sparse.csr_matrix((np.ones(len(which)), (which.ravel(), np.arange(len(which)))))
+    present = (member @ seen.T.astype(float) > 0).T
+    patterns, of = np.unique(present, axis=0, return_inverse=True)
+    found = [_hidden(rows[pattern]) for pattern in patterns]
+    return np.array(found, dtype=bool).reshape(-1, rows.shape[1])[of.ravel()]
+
+
+def _hidden(rows: np.ndarray) -> np.ndarray:
+    """Columns (r, d) that the others and an intercept make up, in these rows. (d,)."""
+    columns = np.column_stack([np.ones(len(rows)), rows])
     length = np.linalg.norm(columns, axis=0)
     scaled = columns / np.where(length > 0, length, 1.0)
     _, size, turned = np.linalg.svd(scaled, full_matrices=True)
