@@ -8,7 +8,7 @@ instrument's alone; in study samples it is mixed with whatever biology follows t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mixflow.design import build
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import parse
-from mixflow.inference.joint import Henderson
+from mixflow.inference.joint import ALIASED, Henderson, Joint
 from mixflow.inference.multiplicity import benjamini_hochberg
 from mixflow.inference.refit import Fitted
 from mixflow.inference.smooths import block_test, parts, rows_at
@@ -105,7 +105,8 @@ class Drift:
         for i in np.flatnonzero(self.fitted.fit.fitted).tolist():
             effects = equations.joint(i)
             own = np.concatenate([fixed, effects.place[curves[0].basis.name].ravel()])
-            numbers[:, i] = block_test(effects, own)
+            level = np.setdiff1d(np.arange(self.fitted.design.X.shape[1]), fixed)
+            numbers[:, i] = block_test(_without(level, effects), own)
         return numbers
 
 
@@ -133,6 +134,17 @@ def drift(
     chosen = np.asarray(values, dtype=float)[:, rows]
     fit = fit_features(design, chosen, ids, modes=False)
     return Drift(Fitted(fit, design, chosen), found.used, found.batches, found.left_out)
+
+
+def _without(level: NDArray[np.int_], effects: Joint) -> Joint:
+    """The effects with all columns orthogonal to those of the batches' levels, numbered ``level``.
+
+    A curve and the level of its batch trade off; the test truncates by variance (Wood 2013), so a level known
+    badly would take the place of the curve. Effective df stay: levels are not penalised.
+    """
+    q, size, _ = np.linalg.svd(effects.root[:, level], full_matrices=False)
+    q = q[:, size > ALIASED * size.max(initial=0.0)]  # a batch without values has no level
+    return replace(effects, root=effects.root - q @ (q.T @ effects.root))
 
 
 class _Samples(NamedTuple):
