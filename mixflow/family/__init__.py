@@ -1,20 +1,19 @@
-"""Conditional densities of y: one file a family."""
+"""Conditional densities of y: one file a family or close pair, ``named`` finds them."""
 
 from mixflow.family.base import Family, Predictor
-from mixflow.family.binomial import Binomial
+from mixflow.family.cumulative import Cumulative
 from mixflow.family.gaussian import Gaussian
-from mixflow.family.nbinom import NegativeBinomial1, NegativeBinomial2
-from mixflow.family.poisson import Poisson
 from mixflow.family.registry import FAMILIES, named
+from mixflow.family.zeros import Hurdle, ZeroInflated, with_zeros
 
 __all__ = [
     "FAMILIES",
-    "Binomial",
+    "Cumulative",
     "Family",
     "Gaussian",
-    "NegativeBinomial1",
-    "NegativeBinomial2",
-    "Poisson",
+    "Hurdle",
     "Predictor",
+    "ZeroInflated",
     "named",
+    "with_zeros",
 ]

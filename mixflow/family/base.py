@@ -24,7 +24,7 @@ class Predictor:
 class Family(ABC):
     """Conditional density of one response y (c,) given predictors eta (d,) and own parameters (o,).
 
-    All functions are for one datum, traced by JAX, in float64, and knows nothing of random effects. ``own`` is
+    All functions are for one datum, traced by JAX, in float64, and know nothing of random effects. ``own`` is
     always on the unconstrained scale on which it is optimised; ``natural`` gives what is reported. Frozen and
     hashable: a static argument of the compiled kernels. The value and its first three derivatives by eta and own
     are finite and right for predictors of +-700; outside the range of a link (mu < 0 for an identity link of a
@@ -39,6 +39,13 @@ class Family(ABC):
     filler: ClassVar[tuple[float, ...]] = (1.0,)
     """A response inside the support, to stand in rows of weight zero."""
     discrete: ClassVar[bool] = False
+    without_zero: ClassVar[bool] = False
+    """Whether the support is positive, so that zeros are a hurdle's."""
+
+    @property
+    def title(self) -> str:
+        """The family in words of a report."""
+        return self.name
 
     @property
     @abstractmethod
@@ -69,7 +76,7 @@ class Family(ABC):
 
     @abstractmethod
     def variance(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
-        """Var(value(Y)); of y only what is no random is looked at (trials, limits)."""
+        """Var(value(Y)); of y only what is not random is looked at (trials, limits)."""
 
     @abstractmethod
     def cdf(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from dataclasses import dataclass
+
 import numpy as np
 
 from mixflow.backend import jax, jnp
-from mixflow.family.base import first_outside
+from mixflow.family.base import Family, first_outside
 from mixflow.family.special import (
     factorial_excess,
     gamma_excess,
@@ -17,6 +20,20 @@ from mixflow.family.special import (
 
 _HUGE = 150.0
 """log size beyond which a negative binomial is a Poisson, whatever the count."""
+
+
+@dataclass(frozen=True)
+class CountFamily(Family):
+    """Whole numbers from 0 upwards."""
+
+    discrete = True
+
+    @abstractmethod
+    def upper(self, y: jax.Array, eta: jax.Array) -> jax.Array:
+        """P(Y > y), with its own relative precision."""
+
+    def problems(self, y: np.ndarray) -> str | None:
+        return counts_only(y[:, 0], self.name)
 
 
 def poisson_log_density(y: jax.Array, log_mu: jax.Array) -> jax.Array:
@@ -41,7 +58,7 @@ def negative_binomial_log_density(y: jax.Array, log_mu: jax.Array, log_size: jax
     size = jnp.where(positive, log_size, 0.0)
     d = log_y - mu
     deviance = safe * d + _logs_of_sums(safe, log_y, d, mu, size)
-    value = _rise(safe, size) - factorial_excess(safe) - deviance
+    value = rise(safe, size) - factorial_excess(safe) - deviance
     return jnp.where(positive, value, log_none(log_mu, log_size))
 
 
@@ -59,8 +76,8 @@ def log_minus_log_none(log_mu: jax.Array, log_size: jax.Array) -> jax.Array:
     return log_size + log_softplus(log_mu - log_size)
 
 
-def _rise(y: jax.Array, log_size: jax.Array) -> jax.Array:
-    """gamma_excess(size + y) - gamma_excess(size), y >= 1; zero in the Poisson limit."""
+def rise(y: jax.Array, log_size: jax.Array) -> jax.Array:
+    """gamma_excess(size + y) - gamma_excess(size), y >= 1; zero where the size is huge."""
     huge = log_size > _HUGE
     low = jnp.where(huge, 0.0, log_size)
     size = jnp.exp(low)

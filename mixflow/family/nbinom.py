@@ -5,11 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 
-import numpy as np
-
 from mixflow.backend import jax, jnp
-from mixflow.family.base import Family, Predictor, log_mean, only_inside, weighted_moments
-from mixflow.family.counts import counts_only, negative_binomial_log_density
+from mixflow.family.base import Predictor, log_mean, only_inside, weighted_moments
+from mixflow.family.counts import CountFamily, negative_binomial_log_density
 from mixflow.family.links import LOG, Link
 
 _LARGE_SIZE = 1e9
@@ -17,11 +15,10 @@ _LARGE_SIZE = 1e9
 
 
 @dataclass(frozen=True)
-class NegativeBinomial(Family):
+class NegativeBinomial(CountFamily):
     """Counts with variance mu + mu^2 / size."""
 
     links = ("log", "sqrt", "identity")
-    discrete = True
     mu: Link = LOG
 
     @property
@@ -49,13 +46,23 @@ class NegativeBinomial(Family):
         return jnp.exp(log_mu) + jnp.exp(2 * log_mu - self.log_size(log_mu, eta[1]))
 
     def cdf(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
+        mu, size, p, _, large = self._tails(eta)
+        poisson = jax.scipy.special.gammaincc(y[0] + 1.0, mu)
+        return jnp.where(large, poisson, jax.scipy.special.betainc(size, y[0] + 1.0, p))
+
+    def upper(self, y: jax.Array, eta: jax.Array) -> jax.Array:
+        mu, size, _, q, large = self._tails(eta)
+        poisson = jax.scipy.special.gammainc(y[0] + 1.0, mu)
+        return jnp.where(large, poisson, jax.scipy.special.betainc(y[0] + 1.0, size, q))
+
+    def _tails(self, eta: jax.Array) -> tuple[jax.Array, ...]:
+        """mu, size (1 where large), size / (size + mu), mu / (size + mu), whether the size is large."""
         log_mu, _ = log_mean(self.mu, eta[0])
         log_size = self.log_size(log_mu, eta[1])
         large = log_size > jnp.log(_LARGE_SIZE)
+        x = log_mu - log_size
         size = jnp.exp(jnp.where(large, 0.0, log_size))
-        p = jax.lax.logistic(log_size - log_mu)
-        beta = jax.scipy.special.betainc(size, y[0] + 1.0, p)
-        return jnp.where(large, jax.scipy.special.gammaincc(y[0] + 1.0, jnp.exp(log_mu)), beta)
+        return jnp.exp(log_mu), size, jax.lax.logistic(-x), jax.lax.logistic(x), large
 
     def simulate(self, key: jax.Array, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
         log_mu, _ = log_mean(self.mu, eta[0])
@@ -69,9 +76,6 @@ class NegativeBinomial(Family):
         mean = mean + 0.1
         excess = jnp.maximum(variance - mean, 0.02 * mean)
         return jnp.stack([self.mu.link(mean), self.log_phi_start(mean, excess)]), jnp.zeros(0)
-
-    def problems(self, y: np.ndarray) -> str | None:
-        return counts_only(y[:, 0], self.name)
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from mixflow.backend import jax, jnp
-from mixflow.family.base import Family, Predictor, log_mean, only_inside, weighted_moments
-from mixflow.family.counts import counts_only, poisson_log_density
+from mixflow.family.base import Predictor, log_mean, only_inside, weighted_moments
+from mixflow.family.counts import CountFamily, poisson_log_density
 from mixflow.family.links import LOG, Link
 
 
 @dataclass(frozen=True)
-class Poisson(Family):
+class Poisson(CountFamily):
     """Counts with variance mu."""
 
     name = "poisson"
     links = ("log", "sqrt", "identity")
-    discrete = True
     mu: Link = LOG
 
     @property
@@ -38,12 +35,12 @@ class Poisson(Family):
     def cdf(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
         return jax.scipy.special.gammaincc(y[0] + 1.0, self.mu.inverse(eta[0]))
 
+    def upper(self, y: jax.Array, eta: jax.Array) -> jax.Array:
+        return jax.scipy.special.gammainc(y[0] + 1.0, self.mu.inverse(eta[0]))
+
     def simulate(self, key: jax.Array, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
         return jax.random.poisson(key, self.mu.inverse(eta))[:1].astype(eta.dtype)
 
     def start(self, y: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
         mean, _ = weighted_moments(y[:, 0], weight)
         return self.mu.link(mean + 0.1)[None], jnp.zeros(0)
-
-    def problems(self, y: np.ndarray) -> str | None:
-        return counts_only(y[:, 0], self.name)

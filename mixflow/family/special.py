@@ -66,6 +66,28 @@ def log1p_ratio(x: jax.Array) -> jax.Array:
     return jnp.where(small, series, jnp.log1p(z) / z)
 
 
+def expm1_ratio(x: jax.Array) -> jax.Array:
+    """(e^x - 1) / x, one at zero."""
+    small = jnp.abs(x) < 0.05
+    s = jnp.where(small, x, 0.0)
+    series = jnp.ones_like(s)
+    for k in range(9, 1, -1):
+        series = 1.0 + s * series / k
+    z = jnp.where(small, 1.0, x)
+    return jnp.where(small, series, jnp.expm1(z) / z)
+
+
+def poisson_gap(d: jax.Array) -> jax.Array:
+    """d + e^-d - 1, half d squared near zero: y times it is the half deviance of a Poisson, d = log(y / mu)."""
+    small = jnp.abs(d) < 0.05
+    s = jnp.where(small, d, 0.0)
+    series = jnp.ones_like(s)
+    for k in range(10, 2, -1):
+        series = 1.0 - s * series / k
+    z = jnp.where(small, 1.0, d)
+    return jnp.where(small, 0.5 * s * s * series, z + jnp.expm1(-z))
+
+
 def stirling_error(x: jax.Array) -> jax.Array:
     """log Gamma(x) - ((x - 1/2) log x - x + log(2 pi)/2) for x >= 8, to full precision (Stirling's series)."""
     inverse = 1.0 / x
@@ -144,18 +166,21 @@ def _log_normal_middle_jvp(
     return value, jnp.exp(-0.5 * x * x - HALF_LOG_2PI - value) * t
 
 
-def log_normal_cdf(x: jax.Array) -> jax.Array:
-    """log Phi(x) for any x.
-
-    Below -10 by Laplace's continued fraction of Mills' ratio, so that derivatives keep their digits.
-    """
-    low = x < -10.0
-    z = -jnp.where(low, x, -10.0)
-    fraction = z
+def log_normal_tail(x: jax.Array) -> jax.Array:
+    """log Phi(x) + x^2 / 2 for x <= -10, by Laplace's continued fraction of Mills' ratio."""
+    z = fraction = -x
     for k in range(16, 0, -1):
         fraction = z + k / fraction
-    tail = -0.5 * z * z - HALF_LOG_2PI - jnp.log(fraction)
-    return jnp.where(low, tail, _log_normal_middle(jnp.where(low, 0.0, x)))
+    return -HALF_LOG_2PI - jnp.log(fraction)
+
+
+def log_normal_cdf(x: jax.Array) -> jax.Array:
+    """log Phi(x) for any x; far below zero in a form whose derivatives keep their digits."""
+    low = x < -10.0
+    tail = jnp.where(low, x, -10.0)
+    return jnp.where(
+        low, -0.5 * tail * tail + log_normal_tail(tail), _log_normal_middle(jnp.where(low, 0.0, x))
+    )
 
 
 def log_add(a: jax.Array, b: jax.Array) -> jax.Array:
