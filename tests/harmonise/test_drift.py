@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,6 +99,24 @@ def test_a_feature_not_seen_in_a_batch_is_tested_in_the_others(study) -> None:
     table = drift(gaps, frame, "run", "plate").table()
     assert table["p_value"].iloc[0] < 0.01 and 0.01 < table["p_value"].iloc[1] <= 1
     assert list(table["n_obs"]) == [80, 80]
+
+
+def test_spiked_peptides_drift_and_do_not_once_the_order_is_shuffled(shared_data: Path) -> None:
+    """Bovine proteins spiked equally into 233 SWATH runs in four batches (Cuklina 2021): drift is no biology."""
+    folder = shared_data / "proteomics"
+    sheet = pd.read_csv(folder / "probatch_bxd_sample_annotation.tsv", sep="\t")
+    long = pd.read_csv(folder / "probatch_bxd_swath_peptides_long.tsv.gz", sep="\t")
+    genes = pd.read_csv(folder / "probatch_bxd_peptide_annotation.tsv", sep="\t")
+    spiked = genes.loc[genes["Gene"].isin(["BOVINE_A1ag", "BOVINE_FetuinB"]), "peptide_group_label"]
+    wide = long.pivot_table(index="peptide_group_label", columns="FullRunName", values="Intensity")
+    y = np.log2(wide[sheet["FullRunName"]].replace(0, np.nan))
+    y = (y - y.median())[y.index.isin(spiked)].to_numpy()
+    found = drift(y, sheet, "order", "MS_batch").table()
+    assert len(found) == 29 and (found["q_value"] < 0.05).sum() >= 24 and found["share"].median() > 0.15
+    rng = np.random.default_rng(0)
+    shuffled = sheet.groupby("MS_batch")["order"].transform(lambda own: rng.permutation(own.to_numpy()))
+    still = drift(y, sheet.assign(order=shuffled), "order", "MS_batch").table()
+    assert (still["q_value"] < 0.05).sum() == 0
 
 
 def test_refused(study) -> None:
