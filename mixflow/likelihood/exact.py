@@ -31,15 +31,12 @@ def group_factor(layout: Layout, group: GroupBlock, theta: jax.Array) -> jax.Arr
 
 def system(layout: Layout, gram: Gram, theta: jax.Array) -> Arrow:
     """The arrow Lambda' Z'WZ Lambda + I with X and y in the corner, unscaled."""
-    border, corner = gram.border, gram.corner
-    first = 0
+    border, first = gram.border, 0
     for group in layout.corner_groups:
-        lam = group_factor(layout, group, theta)
         width = group.n_levels * group.size
-        border = _scale_columns(border, lam, first, width)
-        corner = _scale_columns(corner, lam, first, width)
-        corner = _scale_columns(corner.T, lam, first, width).T
+        border = _scale_columns(border, group_factor(layout, group, theta), first, width)
         first += width
+    corner = scale_corner(layout, gram.corner, theta)
     corner = corner + jnp.diag(jnp.concatenate([jnp.ones(first), jnp.zeros(layout.corner - first)]))
     if not layout.n_leading:
         return Arrow(gram.blocks, border, corner)
@@ -48,6 +45,19 @@ def system(layout: Layout, gram: Gram, theta: jax.Array) -> Arrow:
         return Arrow(gram.blocks * lam[0, 0] ** 2 + 1.0, border * lam[0, 0], corner)
     blocks = jnp.einsum("ai,lab,bj->lij", lam, gram.blocks, lam) + jnp.eye(layout.k_leading)
     return Arrow(blocks, jnp.einsum("ai,lam->lim", lam, border), corner)
+
+
+def scale_corner(layout: Layout, corner: jax.Array, theta: jax.Array, turned: bool = False) -> jax.Array:
+    """J' a J with Lambda of every corner effect in J, and 1 for X and y; ``turned``: J a J'. (m, m)."""
+    first = 0
+    for group in layout.corner_groups:
+        lam = group_factor(layout, group, theta)
+        lam = lam.T if turned else lam
+        width = group.n_levels * group.size
+        corner = _scale_columns(corner, lam, first, width)
+        corner = _scale_columns(corner.T, lam, first, width).T
+        first += width
+    return corner
 
 
 def _scale_columns(a: jax.Array, lam: jax.Array, first: int, width: int) -> jax.Array:

@@ -16,9 +16,10 @@ import numpy as np
 from mixflow.backend import Array, jax, jnp
 from mixflow.design.layout import Layout
 from mixflow.likelihood.data import Data
-from mixflow.likelihood.exact import Pieces, pieces
+from mixflow.likelihood.derivatives import expand
+from mixflow.likelihood.exact import Pieces
 from mixflow.likelihood.near import near
-from mixflow.likelihood.taylor import expand, profile
+from mixflow.likelihood.taylor import profile
 from mixflow.linalg.ldl import ldl, solve_unit_lower, solve_unit_upper
 
 DECREMENT = 1e-10
@@ -74,8 +75,7 @@ def iterate(layout: Layout, data: Data, state: State) -> State:
     move = _move(layout, state.theta, gradient, hessian, damped)
     step = jnp.where(started, move.step, 0.0)
     trial = state.theta + step
-    close = near(layout, data, trial)
-    found = expand(lambda t: pieces(layout, close, t), trial)
+    found = expand(layout, near(layout, data, trial), trial)
     value = _value(data, found)
     predicted = -(gradient @ step + 0.5 * step @ hessian @ step)
     noise = 1e-12 * (1.0 + jnp.abs(jnp.where(started, before, 0.0)))

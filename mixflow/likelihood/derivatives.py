@@ -1,0 +1,71 @@
+"""Value, gradient and Hessian of the likelihood's two pieces by closed forms: one factorisation of the corner.
+
+With V at sigma = 1 and V_i, V_ij its derivatives by theta (Lindstrom and Bates 1988, J. Am. Stat. Assoc.
+83:1014; under ML V^-1 stands for P in the traces):
+
+    log-determinants   tr(P V_i)       tr(P V_ij) - tr(P V_i P V_j)
+    y' P y             -y' P V_i P y   2 y' P V_i P V_j P y - y' P V_ij P y
+"""
+
+from __future__ import annotations
+
+from mixflow.backend import jax, jnp
+from mixflow.covariance.directions import by_theta
+from mixflow.design.layout import Layout
+from mixflow.likelihood import taylor
+from mixflow.likelihood.data import Data, Gram
+from mixflow.likelihood.exact import Pieces, pieces
+from mixflow.likelihood.traces import Moved, eliminate, forms, solve, stacked, traces
+
+
+def expand(layout: Layout, data: Data, theta: jax.Array) -> tuple[Pieces, Pieces, Pieces]:
+    """The two pieces of the likelihood at theta (q,) with their gradients (q,) and Hessians (q, q).
+
+    Where theta makes the cross-products themselves, nested forward derivatives see to all of it.
+    """
+    if isinstance(data, Gram):
+        return closed(layout, data, theta)
+    return taylor.expand(lambda t: pieces(layout, data, t), theta)
+
+
+def closed(layout: Layout, gram: Gram, theta: jax.Array) -> tuple[Pieces, Pieces, Pieces]:
+    """The same by closed forms."""
+    moved = _moved(layout, theta)
+    firsts = [m.first for m in moved]
+    leading = eliminate(layout, gram, theta, firsts[0] if layout.n_leading else jnp.zeros((0, 1, 1)))
+    corner = solve(layout, leading, theta)
+    counted = corner.pivots if layout.reml else corner.pivots[: layout.n_corner_effects]
+    value = Pieces(leading.logdet + jnp.log(counted).sum(), corner.rss)
+    trace = traces(layout, leading, corner.N if layout.reml else corner.K, firsts)
+    residual = jnp.concatenate([-corner.solution, jnp.ones(1)])[:, None]
+    form = forms(layout, leading, corner.N, firsts, residual)
+    squares = [jnp.einsum("lar,lbr->ab", y, y) for y in form.seen]
+    gradient = Pieces(_slope(trace.sums, moved), -_slope(squares, moved))
+    hessian = Pieces(
+        _curvature(trace.sums, moved) - trace.pairs, 2.0 * form.pairs[..., 0, 0] - _curvature(squares, moved)
+    )
+    return value, gradient, hessian
+
+
+def _moved(layout: Layout, theta: jax.Array) -> list[Moved]:
+    """How the Gamma of each group moves with theta."""
+    found = []
+    for group in layout.groups:
+        own = [by_theta(effect, theta[part]) for owner, effect, part in layout.slices if owner is group]
+        found.append(stacked(layout, group, own))
+    return found
+
+
+def _slope(weights: list[jax.Array], moved: list[Moved]) -> jax.Array:
+    """<weights, Gamma_i> of all parameters. (q,)."""
+    return jnp.concatenate(
+        [jnp.zeros(0), *((w * m.first).sum(axis=(1, 2)) for w, m in zip(weights, moved, strict=True))]
+    )
+
+
+def _curvature(weights: list[jax.Array], moved: list[Moved]) -> jax.Array:
+    """<weights, Gamma_ij>, zero for parameters of two structures. (q, q)."""
+    each = [
+        (w * second).sum(axis=(2, 3)) for w, m in zip(weights, moved, strict=True) for _, second in m.second
+    ]
+    return jax.scipy.linalg.block_diag(*each) if each else jnp.zeros((0, 0))
