@@ -24,7 +24,11 @@ def analyse(
     for option in sorted({*options} - {*analysis.options}):
         known = f"Options of {name}: {', '.join(analysis.options) or 'none'}."
         raise MixflowError(Problem("The analysis has no such option", value=option, remedy=known))
-    subject = Subject(
-        fitted.fit, fitted.design, fitted.values, tuple(contrasts), df, alpha, recipe=fitted.recipe
-    )
+    own = getattr(fitted, "feature_of_row", None)  # of a long table, whose features have rows of their own
+    if own is not None and not analysis.own_rows:
+        known = f"Of rows there are: {', '.join(sorted(n for n, a in ANALYSES.items() if a.own_rows))}."
+        message = "The analysis reads one value a feature and row, and here each feature has its own rows"
+        raise MixflowError(Problem(message, value=name, remedy=known))
+    values = fitted.values if own is None else fitted.values[0]
+    subject = Subject(fitted.fit, fitted.design, values, tuple(contrasts), df, alpha, fitted.recipe, own)
     return analysis.run(subject, **options)

@@ -13,6 +13,7 @@ from mixflow.errors import MixflowError, Problem
 from mixflow.inference.contrasts import Contrast, build_coefficients
 from mixflow.inference.hat_df import hat_df
 from mixflow.inference.moderation import moderated
+from mixflow.inference.saturated import filled
 from mixflow.status import MEANING, Status
 
 COLUMNS = {
@@ -69,6 +70,7 @@ def run(
         rule=rule,
         rdf=rdf,
         level=1 - subject.alpha,
+        saturated=filled(fit, subject.design, values, subject.recipe.weights, subject.feature_of_row),
     )
     parts = [_rows(fit.feature_ids, contrast, found, asked) for contrast in asked]
     return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
@@ -121,7 +123,8 @@ register(
             "degrees of freedom it rests on (limma's empirical Bayes: Smyth 2004; trend by mean abundance, "
             "robust against outlying features: Phipson et al. 2016). Comparisons within groups gain degrees "
             "of freedom; comparisons between groups gain only where they rest on the residual variance. The "
-            "columns plain_* are the tests of each feature alone."
+            "columns plain_* are the tests of each feature alone. In a linear model a feature with as many values "
+            "as coefficients has no variance of its own: its moderated tests take the prior's."
         ),
         run=run,
         options={

@@ -113,31 +113,46 @@ def moderated(
     rule: str = "information",
     rdf: np.ndarray | None = None,
     level: float = 0.95,
+    saturated: Fit | None = None,
 ) -> dict[str, Any]:
     """Moderated tests: arrays as `tests.test` names them, and (N,) ``s2, rdf, df_prior, s2_prior,
     s2_post``; ``plain`` holds the unmoderated tests.
 
     ``df``, ``design``: method of the unmoderated degrees of freedom, as in `test`; ``covariate`` (N,): trend
     of the prior variance, as the mean of each feature; ``rule``: how the prior enters the degrees of freedom
-    (see the module); ``rdf`` (N,): residual degrees of freedom, by default `residual_df`. Raises MixflowError
-    for a wrong rule, and where residual variances are known.
+    (see the module); ``rdf`` (N,): residual degrees of freedom, by default `residual_df`; ``saturated``: the
+    fit with features of no residual degrees of freedom (`saturated.filled`), whose variance is the prior's, as
+    limma has it. Raises MixflowError for a wrong rule, and where residual variances are known.
     """
     if rule not in RULES:
         raise MixflowError(Problem("There is no such rule", value=rule, remedy=f"Use {' or '.join(RULES)}."))
     not_known(fit)
     plain = test(fit, contrasts, level=level, df=df, design=design)
-    rdf = residual_df(fit) if rdf is None else rdf
+    saturated = fit if saturated is None else saturated
+    without = saturated.fitted & ~fit.fitted
+    rdf = np.where(without, 0.0, residual_df(fit) if rdf is None else rdf)
     found = squeeze(fit.sigma**2, rdf, covariate, robust, likelihood)
     pooled = float(np.nansum(rdf))
     out = {"s2": fit.sigma**2, "rdf": rdf, **found._asdict()}
+    known = without & (found.df_prior > 0)  # else nothing is known of their variance
+    own = test(saturated, contrasts, level=level, df=df, design=design) if known.any() else plain
+    base = {name: _chosen(known, own[name], plain[name]) for name in plain if name != "matrix"}
     for kind, finish, name in (("t", _t, "df"), ("F", _f, "f_df2")):
         chosen = [c for c in contrasts if c.kind == kind]
         if not chosen and kind == "F":
             continue
         changes = [change(fit, c, plain[name][:, i], found, rule) for i, c in enumerate(chosen)]
         scale, total = (_columns([c[k] for c in changes], len(rdf)) for k in (0, 1))
-        out |= finish(plain, np.minimum(total, pooled), scale, level)
+        scale = _chosen(known, np.broadcast_to(found.s2_post[:, None], scale.shape), scale)
+        prior_df = np.where(np.isnan(base[name]), np.nan, found.df_prior[:, None])
+        total = _chosen(known, prior_df, total)
+        out |= finish(base, np.minimum(total, pooled), scale, level)
     return out | {"plain": plain}
+
+
+def _chosen(which: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Rows of ``one`` where ``which`` (N,), else of ``other``. (N, contrasts)."""
+    return np.where(which.reshape(-1, *np.ones(other.ndim - 1, dtype=int)), one, other)
 
 
 def _columns(columns: list[np.ndarray], n: int) -> np.ndarray:

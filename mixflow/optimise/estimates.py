@@ -119,6 +119,11 @@ def _back(design: Design, observed: Observed) -> tuple[np.ndarray, np.ndarray]:
     return back, null
 
 
+def null_space(design: Design, observed: Observed) -> np.ndarray:
+    """Projector on what each feature's own rows cannot tell, in the coordinates of beta. (N, p, p)."""
+    return _back(design, observed)[1]
+
+
 def _information(dof: np.ndarray, sigma: np.ndarray, rss: np.ndarray, state: State) -> np.ndarray:
     """Hessian (n, q + 1, q + 1) by (theta, sigma) of D = logdet + rss / sigma^2 + 2 dof log sigma."""
     _, slope, curve = state.pieces
