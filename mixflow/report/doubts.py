@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mixflow.formula.known import quoted
+from mixflow.report.drifting import followed
 from mixflow.report.methods import plural
 from mixflow.report.model import ModelView
 from mixflow.report.share import SMALLEST_CELL
@@ -34,7 +35,7 @@ def doubts(view: View) -> list[Doubt]:
     """All doubts about the headline result, the gravest first."""
     model = view.headline
     found = [*_harmonised(view), *_not_modelled(view), *_confounded(view, model), *_few_levels(view, model)]
-    found += [*_few_observed_levels(view, model), *_singular(model), *_not_fitted(model)]
+    found += [*_drifting(view), *_few_observed_levels(view, model), *_singular(model), *_not_fitted(model)]
     found += [*_opposite(view), *_disagree(view)]
     return sorted(found, key=lambda d: not d.serious)
 
@@ -209,6 +210,23 @@ def _not_modelled(view: View) -> list[Doubt]:
     text += "noise, or as an effect where they overlap with what is compared. Add to the formula "
     text += " and ".join(f"+ {name} or + (1 | {name})" for name in map(quoted, absent)) + "."
     return [Doubt(f"{' and '.join(map(view.label, absent))} {verb} not in the model", text, True)]
+
+
+def _drifting(view: View) -> list[Doubt]:
+    """Features drift along the order of injection, what is compared follows it, and the model does not know it."""
+    n = int((view.drift["q_value"] < view.headline.alpha).sum())
+    if not n or view.batch is None:
+        return []
+    order, batch = str(view.batch.attrs["drift_order"]), str(view.batch.attrs["drift_batch"])
+    smooth = f"s(place, by = {quoted(batch)})" if batch else f"s({quoted(order)})"
+    found = []
+    for column, strength, p in followed(view):
+        text = f"{plural(n, 'feature')} drift along {order}, and {view.label(column)} follows it within "
+        text += f"{view.label(batch) if batch else 'the run'} (association {strength:.2f}, p = {p:.1g}): drift looks "
+        text += f"like an effect. Add {smooth} to the formula"
+        text += f", place being {order} counted from the start of each {view.label(batch)}." if batch else "."
+        found.append(Doubt(f"{view.label(column)} follows the order of injection", text, True))
+    return found
 
 
 def _opposite(view: View) -> list[Doubt]:

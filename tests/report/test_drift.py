@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mixflow.report import methods
-from mixflow.report.build import page, prepared
+from mixflow.report import html, methods
+from mixflow.report.build import prepared
+from mixflow.report.doubts import doubts
 from mixflow.report.pictures import drift as pictures
 from mixflow.report.section import Section
 from mixflow.report.sections.data import batch
+from mixflow.report.sections.summary import summary
 from mixflow.report.view import View
 from tests.report.synthetic_data import SITES
 
@@ -52,6 +54,12 @@ def curves(features: list[str]) -> xr.Dataset:
     table = pd.concat(rows)
     text = ("feature_id", "batch")
     return xr.Dataset({n: ("point", table[n].to_numpy(dtype=object if n in text else float)) for n in table})
+
+
+def rendered(tree: xr.DataTree) -> str:
+    """The page with the summary and the section on batches."""
+    view = prepared(tree, [], share=False)
+    return html.render(view, [summary(view), batch(view)])
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +102,27 @@ def test_batches_stand_side_by_side_where_the_count_runs_on(tree: xr.DataTree, d
 
 
 def test_the_page_tells_it_and_the_methods_cite(drifted: xr.DataTree) -> None:
-    text = page(drifted)
+    text = rendered(drifted)
     assert "Signal drift within site" in text and "<b>3 of " in text and "1 could not be tested" in text
     words, references = methods.methods(prepared(drifted, [], share=False))
     assert "Signal drift within site was tested in all samples by penalised splines by site" in words
     assert any("Wood SN" in reference for reference in references)
+
+
+def test_what_follows_the_order_is_doubted_unless_the_model_knows_it(drifted: xr.DataTree) -> None:
+    assert not [d for d in doubts(View(drifted)) if "order of injection" in d.title]
+    made = drifted.copy()
+    sheet = made["data/samples"].to_dataset()
+    late = sheet["injection"].values % 100 > pd.Series(sheet["injection"].values % 100).median()
+    dose = np.where(late & (sheet["role"].values == "sample"), "high", "control").astype(object)
+    made["data/samples"] = sheet.assign(dose=("sample", dose, sheet["dose"].attrs))
+    (doubt,) = [d for d in doubts(View(made)) if "order of injection" in d.title]
+    assert doubt.serious and doubt.text.startswith("3 features drift along injection, and")
+    assert "s(place, by = site)" in doubt.text
+    headline = made["fits/mixed"].to_dataset()
+    knows = headline.attrs["formula"] + " + s(injection)"
+    made["fits/mixed"] = headline.assign_attrs(formula=knows)
+    assert not [d for d in doubts(View(made)) if "order of injection" in d.title]
 
 
 def test_a_copy_to_share_has_no_samples(drifted: xr.DataTree) -> None:
@@ -116,7 +140,7 @@ def test_a_study_that_could_not_be_tested_says_so(tree: xr.DataTree) -> None:
     ]
     told = {"drift_order": "injection", "drift_batch": "site", "notes": json.dumps(notes)}
     made["batch"] = group.assign_attrs(told)
-    text = page(made)
+    text = rendered(made)
     assert notes[-1] in text and "could not be tested: no batch has enough samples" in text
     assert "drift" not in batch(prepared(made, [], share=False)).tables
 

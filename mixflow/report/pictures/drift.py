@@ -109,13 +109,13 @@ def axis_of(view: View) -> Axis:
     """Where the batches begin on the axis of the order."""
     assert view.batch is not None
     order, batch = (str(view.batch.attrs[key]) for key in ("drift_order", "drift_batch"))
-    frame = _measured(view, order, batch)
+    frame = measured(view, order, batch)
     ends = frame.groupby("batch")["order"].agg(["min", "max"]).sort_values("min", kind="stable")
     runs_on = bool((ends["min"].to_numpy()[1:] > ends["max"].to_numpy()[:-1]).all())
     return Axis(order, batch, ends["min"], runs_on)
 
 
-def _measured(view: View, order: str, batch: str) -> pd.DataFrame:
+def measured(view: View, order: str, batch: str) -> pd.DataFrame:
     """Order and batch of the samples that were measured (no blanks), those that have both."""
     label = view.samples[batch].astype(object) if batch else pd.Series(ONE, index=view.samples.index)
     frame = pd.DataFrame({"order": view.samples[order].astype(float), "batch": label})
@@ -129,7 +129,7 @@ ONE = "one"  # the name of the batch where there is one only, as mixflow.harmoni
 def samples(view: View, axis: Axis, feature: str, lines: pd.DataFrame) -> pd.DataFrame:
     """Place and value of the samples used, each batch moved so that its mean lies on its curve."""
     assert view.batch is not None
-    frame = _measured(view, axis.order, axis.batch)
+    frame = measured(view, axis.order, axis.batch)
     if view.batch.attrs["drift_used"] == "QC samples":
         frame = frame[view.roles[frame.index] == "qc"]
     columns = [view.sample_column[str(sample)] for sample in frame.index]
