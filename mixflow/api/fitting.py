@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixflow.api.generalised import fit_family
 from mixflow.api.long import fit_long, not_long
 from mixflow.api.opened import Opened
 from mixflow.api.result import Result
 from mixflow.api.weights import inverse_variances, prior_weights
 from mixflow.design import build
 from mixflow.errors import MixflowError, Problem
+from mixflow.family import Family
 from mixflow.formula import parse
 from mixflow.formula.residual import parse_residual
-from mixflow.inference.df import KENWARD_ROGER, known
+from mixflow.inference.df import KENWARD_ROGER, SATTERTHWAITE, known
 from mixflow.inference.refit import Recipe
 from mixflow.model import Fit
 from mixflow.optimise.fitting import fit_features
@@ -26,18 +28,22 @@ def fit(
     formula: str,
     data: pd.DataFrame | Opened,
     *,
-    reml: bool = True,
+    family: str | Family = "gaussian",
+    link: str | None = None,
+    reml: bool | None = None,
     weights: str | None = None,
     contrasts: Mapping[str, str] | None = None,
     residual: str | None = None,
     dispersion: str | None = None,
+    zi: str | None = None,
+    nagq: int = 1,
     variances: str | None = None,
     relationship: Mapping[str, pd.DataFrame] | None = None,
-    df: str = "satterthwaite",
+    df: str | None = None,
     feature: str | None = None,
     response: str | None = None,
 ) -> Result:
-    """Fit a Gaussian linear mixed model.
+    """Fit a linear mixed model, or a generalised one.
 
     With a response on the left, one outcome of the table ``data``; with nothing on the left, every feature of
     a store opened by `mixflow.open`. ``reml``: restricted likelihood (as lme4's default), else maximum
@@ -49,8 +55,23 @@ def fit(
     ``df``: how the result's tables find degrees of freedom: satterthwaite, kenward-roger (what it needs is
     computed with the fit), residual, containment, z. ``feature``: column of a long table ``data`` (one row a
     measurement, each feature with rows of its own, such as the peptides of a protein); its ``response`` is
-    that column, or stands on the left. Raises MixflowError with every problem of formula and data.
+    that column, or stands on the left.
+
+    ``family``: gaussian, or one of `mixflow.family.FAMILIES` (binomial, poisson, nbinom2, ...) with its ``link``:
+    maximum likelihood by Laplace's approximation, or by adaptive Gauss-Hermite quadrature with ``nagq`` points
+    for each effect of the one grouping factor; tests are z tests. The response of a binomial is 0/1, yes/no,
+    ``cbind(success, failure)``, or a proportion with the trials as ``weights``; elsewhere weights multiply the
+    log density. ``dispersion`` and ``zi`` (zero inflation, logit) are then formulas with fixed and random
+    terms of their own. Raises MixflowError with every problem of formula and data.
     """
+    if not _gaussian(family):
+        refused = {"residual": residual, "variances": variances, "relationship": relationship, "feature": feature,
+                   "response": response}  # fmt: skip
+        _not_generalised(reml, df, refused)
+        own = {"dispersion": dispersion, "zi": zi, "nagq": nagq, "weights": weights, "contrasts": contrasts}
+        return fit_family(formula, data, family, link=link, **own)
+    _only_gaussian(link, zi, nagq)
+    reml, df = reml is None or reml, df or SATTERTHWAITE
     kr = known(df) == KENWARD_ROGER
     if feature is not None:
         not_long(data, residual, dispersion, variances, relationship)
@@ -81,6 +102,32 @@ def fit(
     options: dict[str, Any] = {"known_sigma": variances is not None}
     found = fit_features(design, values, ids, reml=reml, weights=used, kr=kr, **options)
     return Result(found, design, values, Recipe(used, options), df)
+
+
+def _gaussian(family: str | Family) -> bool:
+    return (family if isinstance(family, str) else family.name) == "gaussian"
+
+
+def _not_generalised(reml: bool | None, df: str | None, refused: Mapping[str, Any]) -> None:
+    """Raise for what a generalised model does not have."""
+    problems = [
+        Problem(f"`{name}` is not available with this family", column=name, remedy="Leave it out.")
+        for name, value in refused.items()
+        if value is not None
+    ]
+    if reml:
+        problems.append(Problem("A generalised model is fitted by maximum likelihood", column="reml", value=True))
+    if df not in (None, "z"):
+        problems.append(Problem("A generalised model has z tests", column="df", value=df, remedy="Use df='z'."))
+    if problems:
+        raise MixflowError(problems)
+
+
+def _only_gaussian(link: str | None, zi: str | None, nagq: int) -> None:
+    """Raise for options that a Gaussian model does not have."""
+    if link not in (None, "identity") or zi is not None or nagq != 1:
+        remedy = "Name a family, such as family='nbinom2'."
+        raise MixflowError(Problem("link, zi and nagq are for families beside gaussian", remedy=remedy))
 
 
 def residual_side(residual: str | None, dispersion: str | None) -> dict[str, Any]:

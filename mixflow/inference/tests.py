@@ -13,7 +13,9 @@ from mixflow.inference.df import one, several
 from mixflow.inference.multiplicity import benjamini_hochberg
 from mixflow.inference.tails import f_p_value, log10_p, p_value
 from mixflow.model import Fit
-from mixflow.status import Status
+from mixflow.status import FITTED, Status
+
+ESTIMATED = [int(status) for status in FITTED]
 
 SETTLED = 1e-8
 """A variance whose derivative by theta is below this share of it does not depend on theta."""
@@ -91,10 +93,10 @@ def _t_test(
     variance, df = one(fit, contrast.L, method, design)
     estimate = fit.solution @ weights
     status = _status(fit, contrast, min_values, observed)
-    usable = np.isin(status, [Status.OK, Status.SINGULAR])
+    usable = np.isin(status, ESTIMATED)
     known = (df > 0) & (np.isfinite(df) | _normal(fit, method))
     status[usable & ~((variance > 0) & known)] = Status.NO_CURVATURE
-    good = np.isin(status, [Status.OK, Status.SINGULAR])
+    good = np.isin(status, ESTIMATED)
     estimate, df = np.where(good, estimate, np.nan), np.where(good, df, np.nan)
     se = np.sqrt(np.where(good, variance, np.nan))
     t = estimate / se
@@ -122,10 +124,10 @@ def _f_test(
 ) -> dict[str, np.ndarray]:
     """Joint test of the rows of L."""
     status = _status(fit, contrast, min_values, observed)
-    good = np.isin(status, [Status.OK, Status.SINGULAR])
+    good = np.isin(status, ESTIMATED)
     statistic, r, df = several(fit, contrast.L, method, design, good)
     status[good & ~((df > 0) & (np.isfinite(df) | _normal(fit, method)))] = Status.NO_CURVATURE
-    good = np.isin(status, [Status.OK, Status.SINGULAR])
+    good = np.isin(status, ESTIMATED)
     masked = {
         "f_statistic": statistic,
         "f_df1": r,
@@ -144,7 +146,7 @@ def _status(fit: Fit, contrast: Contrast, min_values: int, observed: np.ndarray 
     """The fit's status, unless the contrast is not estimable or rests on too few values. (N,)."""
     status = fit.status.copy()
     status[_settled(fit, contrast.L)] = Status.OK
-    fitted = np.isin(status, [Status.OK, Status.SINGULAR])
+    fitted = np.isin(status, ESTIMATED)
     lost = ~fit.can_estimate(contrast.L).all(axis=1)
     if min_values and observed is not None:
         values = observed[:, contrast.level_rows].sum(axis=1)

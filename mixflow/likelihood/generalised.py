@@ -8,6 +8,7 @@ observed information of each row (as in TMB: Kristensen et al. 2016, J. Stat. So
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from mixflow.backend import Array, jax, jnp
@@ -95,6 +96,7 @@ def predictors(
     return tuple(eta)
 
 
+@partial(jax.jit, static_argnums=0)
 def log_density(
     shape: Shape, sample: Sample, eta: tuple[jax.Array, ...], own: jax.Array
 ) -> jax.Array:
@@ -110,6 +112,7 @@ class Slopes(NamedTuple):
     second: tuple[jax.Array, ...]
 
 
+@partial(jax.jit, static_argnums=(0, 4))
 def slopes(
     shape: Shape, sample: Sample, eta: tuple[jax.Array, ...], own: jax.Array, used: tuple[int, ...]
 ) -> Slopes:

@@ -91,23 +91,27 @@ def second_derivatives(
 ) -> tuple[Found, jax.Array]:
     """F and its gradient at the mode ``u``, and the exact Hessian (P, P) by psi."""
 
-    def gradient(p: jax.Array, v: Effects) -> jax.Array:
-        return with_gradient(objective, shape, shared, sample, p, v).gradient
+    def at(p: jax.Array, v: Effects) -> Found:
+        return with_gradient(objective, shape, shared, sample, p, v)
 
-    def column(direction: jax.Array) -> jax.Array:
-        moved = u
-        if shape.random:
-            at = lambda p: mode_slope(shape, shared, sample, p, u)  # noqa: E731
-            g = jax.jvp(at, (psi,), (direction,))[1]
-            lead, corner = solve(arrow_factor(curvature(shape, shared, sample, psi, u)), g.lead, g.corner)
-            moved = Effects(-lead, -corner)
-        else:
-            moved = jax.tree.map(jnp.zeros_like, u)
-        return jax.jvp(gradient, (psi, u), (direction, moved))[1]
+    def column(direction: jax.Array) -> tuple[Found, jax.Array]:
+        found, moved = jax.jvp(at, (psi, u), (direction, _follow(shape, shared, sample, psi, u, direction)))
+        return found, moved.gradient
 
-    columns = jax.lax.map(column, jnp.eye(shape.n_psi))
-    found = with_gradient(objective, shape, shared, sample, psi, u)
-    return found, 0.5 * (columns + columns.T)
+    found, columns = jax.lax.map(column, jnp.eye(shape.n_psi))
+    return jax.tree.map(lambda a: a[0], found), 0.5 * (columns + columns.T)
+
+
+def _follow(
+    shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects, direction: jax.Array
+) -> Effects:
+    """How the mode moves when psi moves along ``direction``."""
+    if not shape.random:
+        return jax.tree.map(jnp.zeros_like, u)
+    slope = lambda p: mode_slope(shape, shared, sample, p, u)  # noqa: E731
+    g = jax.jvp(slope, (psi,), (direction,))[1]
+    lead, corner = solve(arrow_factor(curvature(shape, shared, sample, psi, u)), g.lead, g.corner)
+    return Effects(-lead, -corner)
 
 
 def _square(u: Effects) -> jax.Array:

@@ -29,12 +29,13 @@ SMALLEST, LARGEST = 0.1, 10.0
 
 def start(shape: Shape, shared: Shared, sample: Sample, _: jax.Array) -> tuple[jax.Array, Effects]:
     """psi and u near the optimum, for one feature."""
-    psi, u = rough(shape, shared, sample), zeros(shape)
-    for _ in range(ROUNDS):
-        psi, u = joint_mode(shape, shared, sample, psi, u)
-        if shape.layout.n_theta:
-            psi = _em(shape, shared, sample, psi, u)
-    return psi, u
+
+
+    def again(_: jax.Array, at: tuple[jax.Array, Effects]) -> tuple[jax.Array, Effects]:
+        psi, u = joint_mode(shape, shared, sample, *at)
+        return (_em(shape, shared, sample, psi, u) if shape.layout.n_theta else psi), u
+
+    return jax.lax.fori_loop(0, ROUNDS, again, (rough(shape, shared, sample), zeros(shape)))
 
 
 def rough(shape: Shape, shared: Shared, sample: Sample) -> jax.Array:
@@ -65,7 +66,7 @@ def joint_mode(
 
     x = Effects(u.lead, jnp.concatenate([u.corner, psi[:p]]))
     going = lambda s: ~s.done & (s.steps < STEPS)  # noqa: E731
-    state = jax.lax.while_loop(going, lambda s: modes.step(s, at, 1e-2), modes.fresh(at(x)))
+    state = jax.lax.while_loop(going, lambda s: modes.step(s, at, 1e-2), modes.fresh(x))
     x = state.point.u
     return psi.at[:p].set(x.corner[c:]), Effects(x.lead, x.corner[:c])
 

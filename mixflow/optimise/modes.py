@@ -53,12 +53,15 @@ def find_mode(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, star
     if not shape.random:
         return start, jnp.asarray(True)
     at = lambda u: look(shape, shared, shared.effects, sample, psi, u, shape.used)  # noqa: E731
-    state = jax.lax.while_loop(_going, lambda s: step(s, at), fresh(at(start)))
+    state = jax.lax.while_loop(_going, lambda s: step(s, at), fresh(start))
     return state.point.u, state.done
 
 
-def fresh(point: Point) -> _State:
-    """A state before its first step."""
+def fresh(u: Effects) -> _State:
+    """A state that knows nothing but its start: the first step stays there and looks."""
+    (levels, k), m = u.lead.shape, u.corner.shape[0]
+    blocks = jnp.broadcast_to(jnp.eye(k), (levels, k, k))
+    point = Point(u, jax.tree.map(jnp.zeros_like, u), Arrow(blocks, jnp.zeros((levels, k, m)), jnp.eye(m)))
     return _State(point, jnp.zeros(()), jnp.zeros((), dtype=jnp.int32), jnp.asarray(False))
 
 
@@ -96,12 +99,13 @@ def step(state: _State, at: Callable[[Effects], Point], enough: float = TOLERANC
     move = jax.tree.map(lambda m: jnp.where(fine, -m, 0.0), move)
     trial = at(jax.tree.map(jnp.add, point.u, move))
     end = _dot(trial.slope, move)
-    taken = fine & jnp.isfinite(end) & (end <= OVERSHOT * promised + 1e-14)
+    first = state.steps == 0
+    taken = first | (fine & jnp.isfinite(end) & (end <= OVERSHOT * promised + 1e-14))
     point = jax.tree.map(lambda a, b: jnp.where(taken, a, b), trial, point)
     eased = jnp.where(damping < 0.1, 0.0, damping / 8.0)
     damping = jnp.where(taken, eased, jnp.maximum(8.0 * damping, 1.0))
     # Newton is quadratic: after a step that promised so little, what is left is its square.
-    done = taken & (state.damping == 0.0) & (promised < enough)
+    done = taken & ~first & (state.damping == 0.0) & (promised < enough)
     return _State(point, damping, state.steps + 1, done)
 
 

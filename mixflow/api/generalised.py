@@ -1,0 +1,244 @@
+"""`mixflow.fit` with a family: counts, yes/no, proportions and others, by Laplace or adaptive quadrature."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+
+from mixflow.api.opened import Opened
+from mixflow.api.result import Result, _by_feature
+from mixflow.api.weights import prior_weights
+from mixflow.design import Design, build
+from mixflow.design.frame import as_factor, is_factor, series
+from mixflow.errors import MixflowError, Problem
+from mixflow.family import Family, named
+from mixflow.family.zeros import with_zeros
+from mixflow.formula import Terms, parse
+from mixflow.inference import contrasts as words
+from mixflow.inference.refit import Fitted, Recipe
+from mixflow.inference.tails import p_value
+from mixflow.inference.terms import term_tests
+from mixflow.optimise.generalised import fit_generalised
+from mixflow.status import MEANING, Status
+
+TWO_COLUMNS = re.compile(r"^\s*cbind\s*\((?P<inside>.*)\)\s*$", re.DOTALL)
+QUANTILE = 1.959963984540054
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GeneralisedResult(Result):
+    """Result of a generalised model; estimates are on the scale of the predictors, tests are z tests.
+
+    ``designs``: of the predictors by name; ``family`` with its links; ``y`` (N, n, c) what was fitted.
+    """
+
+    designs: Mapping[str, Design] = field(default_factory=dict)
+    family: Family | None = None
+    y: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+
+    @property
+    def coefficients(self) -> pd.DataFrame:
+        """One row for each feature and coefficient; ``component``: the predictor, or ``family`` for its own."""
+        own = self._table(words.build_coefficients(self.design), "term")
+        own.insert(1, "component", "mu")
+        tables = [own] + [self._more(i, *name) for i, name in enumerate(self.model.more_names)]
+        order = {name: i for i, name in enumerate(self.model.feature_ids)}
+        table = pd.concat(tables, ignore_index=True)
+        return table.sort_values("feature", key=lambda s: s.map(order), kind="stable", ignore_index=True)
+
+    def _more(self, i: int, component: str, name: str) -> pd.DataFrame:
+        """A coefficient of another predictor; no test of a dispersion or a family's own parameter against 0."""
+        fit, estimate = self.model, self.model.more[:, i]
+        with np.errstate(invalid="ignore"):
+            se = np.sqrt(fit.more_cov[:, i, i])
+        tested = component == "zi" or name != "(Intercept)"
+        z = estimate / se if component != "family" and tested else np.full(len(se), np.nan)
+        row = {"feature": fit.feature_ids, "component": component, "term": name, "estimate": estimate}
+        row |= {"std_error": se, "df": np.inf, "statistic": z, "p_value": p_value(z, np.full(len(z), np.inf))}
+        row |= {"conf_low": estimate - QUANTILE * se, "conf_high": estimate + QUANTILE * se}
+        return pd.DataFrame(row | {"status": [MEANING[Status(s)].label for s in fit.status]})
+
+    def terms(self, type: int = 3, df: str | None = None) -> pd.DataFrame:
+        """Wald tests of the fixed part's terms of mu (F with infinite denominator df: chi-squared over df)."""
+        return term_tests(self.model, self.design, type, "z", np.isfinite(self.values))
+
+    @property
+    def fitted(self) -> Fitted:
+        """Not for generalised models: what needs the values again would fit them as Gaussian."""
+        _not_here("This")
+
+    def predict(self, *args: Any, **kwargs: Any) -> pd.DataFrame:
+        """Not yet for generalised models."""
+        _not_here("Prediction")
+
+    def save(self, path: Any) -> NoReturn:
+        """Not yet for generalised models."""
+        _not_here("Saving to a store")
+
+    def __repr__(self) -> str:
+        fit = self.model
+        how = "Laplace" if fit.nodes == 1 else f"adaptive quadrature, {fit.nodes} points"
+        done = f"{int(fit.fitted.sum())} of {len(fit.status)} features fitted"
+        return f"<mixflow {fit.family}({fit.link}) fit, {how}: {fit.formula}; {done}>\n{self.coefficients}"
+
+
+def _not_here(what: str) -> NoReturn:
+    remedy = "Use coefficients, contrast, means, terms, variance_components, random_effects, loglik, aic, bic."
+    raise MixflowError(Problem(f"{what} is not available for generalised models", remedy=remedy))
+
+
+def fit_family(
+    formula: str,
+    data: pd.DataFrame | Opened,
+    family: str | Family,
+    *,
+    link: str | None,
+    dispersion: str | None,
+    zi: str | None,
+    nagq: int,
+    weights: str | None,
+    contrasts: Mapping[str, str] | None,
+) -> GeneralisedResult:
+    """As `mixflow.fit` says; raises MixflowError with every problem of formula and data."""
+    chosen = _family(family, link, zi)
+    table = data.frame if isinstance(data, Opened) else data
+    left, text = _response(formula)
+    terms = parse(text)
+    if (terms.response is None) != isinstance(data, Opened):
+        message = "A store's features are the responses; a table needs one in the formula"
+        remedy = "Write `outcome ~ ...` for a table, and nothing left of `~` for a store."
+        raise MixflowError(Problem(message, column="formula", value=formula, remedy=remedy))
+    frame = _coded_response(table, terms, chosen)
+    wanted = _terms(chosen, terms, dispersion, zi)
+    second = parse(f"{left[1]} ~ 1") if len(left) > 1 else None
+    designs, other, rows = _designs(wanted, second, frame, contrasts)
+    design = designs["mu"]
+    used = prior_weights(frame.iloc[rows], weights, design)
+    if isinstance(data, Opened):
+        values, ids = data.values[:, rows], np.asarray(data.feature_ids, dtype=object)
+    else:
+        values, ids = np.asarray(design.response, dtype=float)[None, :], np.array([terms.response], dtype=object)
+    y, used = _columns(chosen, values, None if other is None else other.response, used)
+    _check_support(chosen, y, ids)
+    found = fit_generalised(designs, chosen, y, ids, weights=used, nodes=nagq)
+    return GeneralisedResult(found, design, values, Recipe(used), "z", designs, chosen, y)
+
+
+def _family(family: str | Family, link: str | None, zi: str | None) -> Family:
+    chosen = named(family, link) if isinstance(family, str) else family
+    has = any(p.name == "zi" for p in chosen.predictors)
+    if zi is not None and not has:
+        chosen = with_zeros(chosen)
+    return chosen
+
+
+def _response(formula: str) -> tuple[list[str], str]:
+    """Expressions of the response, two for ``cbind(success, failure)``, and the formula with the first alone."""
+    left, tilde, right = formula.partition("~")
+    found = TWO_COLUMNS.match(left)
+    if not tilde or not found:
+        return [left], formula
+    parts, depth, start, inside = [], 0, 0, found["inside"]
+    for i, character in enumerate(inside):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            parts.append(inside[start:i])
+            start = i + 1
+    parts.append(inside[start:])
+    if len(parts) != 2:
+        remedy = "Write cbind(success, failure) ~ ..."
+        raise MixflowError(Problem("cbind() takes two columns", column="formula", value=left, remedy=remedy))
+    return parts, f"{parts[0]} ~ {right}"
+
+
+def _coded_response(frame: pd.DataFrame, terms: Terms, family: Family) -> pd.DataFrame:
+    """A yes/no column as 0 and 1: 1 is the second level, as in R."""
+    name = (terms.response or "").strip().strip("`")
+    if name not in frame or family.columns != ("success", "failure") or not is_factor(series(frame, name)):
+        return frame
+    column = as_factor(series(frame, name))
+    if len(column.cat.categories) != 2:
+        remedy = "Give a column of 0 and 1, or cbind(success, failure)."
+        levels = ", ".join(map(str, column.cat.categories))
+        raise MixflowError(Problem("A yes/no outcome needs two levels", column=name, value=levels, remedy=remedy))
+    codes = column.cat.codes.to_numpy().astype(float)
+    return frame.assign(**{name: np.where(codes < 0, np.nan, codes)})
+
+
+def _terms(family: Family, mu: Terms, dispersion: str | None, zi: str | None) -> dict[str, Terms]:
+    """The formula of each predictor; an intercept where none is given."""
+    asked, found = {"dispersion": dispersion, "zi": zi}, {"mu": mu}
+    names = [p.name for p in family.predictors]
+    for name, text in asked.items():
+        if text is not None and name not in names:
+            remedy = f"Predictors of {family.name}: {', '.join(names)}."
+            raise MixflowError(Problem("The family has no such predictor", column=name, value=text, remedy=remedy))
+    for name in names[1:]:
+        terms = parse(asked.get(name) or "~ 1")
+        if terms.response is not None:
+            remedy = "Leave out what stands left of `~`."
+            raise MixflowError(Problem("A predictor has no response", column=name, value=terms.text, remedy=remedy))
+        found[name] = terms
+    return found
+
+
+def _designs(
+    wanted: Mapping[str, Terms],
+    second: Terms | None,
+    frame: pd.DataFrame,
+    contrasts: Mapping[str, str] | None,
+) -> tuple[dict[str, Design], Design | None, np.ndarray]:
+    """Designs of all predictors on the rows that are complete for all, and these rows' positions."""
+
+    def of(table: pd.DataFrame) -> list[Design]:
+        built = [build(t, table, _codings(contrasts, t)) for t in wanted.values()]
+        return built + ([build(second, table)] if second else [])
+
+    first = of(frame)
+    rows = first[0].rows
+    for design in first[1:]:
+        rows = np.intersect1d(rows, design.rows)
+    if any(len(design.rows) != len(rows) for design in first):
+        first = of(frame.iloc[rows])
+    other = first.pop() if second else None
+    return dict(zip(wanted, first, strict=True)), other, rows
+
+
+def _codings(contrasts: Mapping[str, str] | None, terms: Terms) -> dict[str, str]:
+    return {k: v for k, v in (contrasts or {}).items() if k in terms.variables}
+
+
+def _columns(
+    family: Family, values: np.ndarray, second: np.ndarray | None, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The family's columns (N, n, c) of a response, and the weights that are left.
+
+    Binomial with one column: 0 and 1, or proportions whose weights are the trials, as in R's glm.
+    """
+    if family.columns != ("success", "failure"):
+        if second is not None:
+            remedy = "Name one column left of `~`."
+            raise MixflowError(Problem(f"{family.name} has no cbind() response", column="formula", remedy=remedy))
+        return values[:, :, None], weights
+    if second is not None:
+        return np.stack([values, np.broadcast_to(second, values.shape)], axis=-1), weights
+    trials = np.ones(values.shape) if weights is None else np.broadcast_to(weights, values.shape)
+    success = values * trials
+    whole = np.round(success)
+    success = np.where(np.abs(success - whole) < 1e-6 * np.maximum(trials, 1.0), whole, success)
+    return np.stack([success, trials - success], axis=-1), None
+
+
+def _check_support(family: Family, y: np.ndarray, ids: np.ndarray) -> None:
+    problems = []
+    for name, own in zip(ids, y, strict=True):
+        sentence = family.problems(own[np.isfinite(own).all(axis=1)])
+        if sentence:
+            problems.append(Problem(sentence, column=str(name)))
+    if problems:
+        raise MixflowError(problems[:20])
