@@ -107,11 +107,15 @@ def _combined(layout: Layout, data: Basis | Near, theta: jax.Array) -> tuple[Gra
         c = jnp.concatenate([jnp.ones(1), step, 0.5 * (step[:, None] * step[None, :]).ravel()])[None]
         logdet = c[0] @ data.logdet
     lead, packed = (a[0] for a in weighted(c, data))
-    k, m = layout.k_leading, layout.corner
-    rows, columns = np.indices((m, m))
+    return Gram(*unpacked(layout, lead, packed), data.dof, data.sigma2), logdet
+
+
+def unpacked(layout: Layout, lead: jax.Array, packed: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Blocks (..., L, k, k), border (..., L, k, m) and corner (..., m, m) of Grams by form."""
+    rows, columns = np.indices((layout.corner, layout.corner))
     low, high = np.minimum(rows, columns), np.maximum(rows, columns)
-    corner = packed[high * (high + 1) // 2 + low]
-    return Gram(lead[..., :k], lead[..., k:], corner, data.dof, data.sigma2), logdet
+    k = layout.k_leading
+    return lead[..., :k], lead[..., k:], packed[..., high * (high + 1) // 2 + low]
 
 
 def weighted(c: jax.Array, data: Basis | Near) -> tuple[jax.Array, jax.Array]:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from mixflow.backend import jax, jnp
 from mixflow.covariance.directions import by_theta
 from mixflow.design.layout import Layout
-from mixflow.likelihood import taylor
-from mixflow.likelihood.data import Data, Gram
+from mixflow.likelihood import near_derivatives, taylor
+from mixflow.likelihood.data import Data, Gram, Near
 from mixflow.likelihood.exact import Pieces, pieces
 from mixflow.likelihood.traces import Moved, eliminate, forms, solve, stacked, traces
 
@@ -25,6 +25,8 @@ def expand(layout: Layout, data: Data, theta: jax.Array) -> tuple[Pieces, Pieces
     """
     if isinstance(data, Gram):
         return closed(layout, data, theta)
+    if isinstance(data, Near):
+        return near_derivatives.expand(layout, data, theta)
     return taylor.expand(lambda t: pieces(layout, data, t), theta)
 
 
