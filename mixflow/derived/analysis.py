@@ -46,7 +46,8 @@ class Analysis:
 
     ``title``, ``purpose`` (one sentence), ``help`` (how to read it, with the source) are the report's words.
     ``options``: JSON schema of each option, from which the config is checked and documented.
-    An option whose schema has ``format: column`` names a column of the sample sheet, and is checked as such.
+    An option whose schema has ``format: column`` names a column of the sample sheet, and is checked as such;
+    ``where`` of the option seed: {option: value} with which the analysis draws random numbers.
     ``columns``: meaning (with unit) of each column of the table.
     ``own_rows``: whether it also takes a subject whose features have rows of their own (`feature_of_row`):
     set it where the analysis reads the fit alone.

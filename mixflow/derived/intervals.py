@@ -43,7 +43,12 @@ register(
                 "minimum": 20,
                 "description": "Simulated data sets of each feature (bootstrap), 500 by default.",
             },
-            "seed": {"type": "integer", "minimum": 0, "description": "Seed of the bootstrap, 1 by default."},
+            "seed": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "Seed of the bootstrap, the study's by default.",
+                "where": {"method": "bootstrap"},
+            },
         },
         columns=COLUMNS
         | {

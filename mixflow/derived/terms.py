@@ -35,7 +35,8 @@ register(
             "contain it; type 1 tests terms one after the other, in the order of the formula. Balanced data make all "
             "three equal. The hypotheses are SAS's, as lmerTest has them (Kuznetsova, Brockhoff and Christensen 2017). "
             "df is the denominator, by the model's method unless another is named. False discovery rates are over the "
-            "features, for each term."
+            "features, for each term. Of a smooth only the straight line is a fixed effect and is tested here; the "
+            "analysis smooth_edf tests the whole curve, and whether it is more than the line."
         ),
         run=run,
         options={

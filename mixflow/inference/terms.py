@@ -27,7 +27,7 @@ from mixflow.status import MEANING, Status
 
 COLUMNS = {
     "feature": "feature",
-    "term": "term of the fixed part",
+    "term": "term of the fixed part; of a smooth the straight line in it (`s(x).linear`)",
     "df_num": "numerator degrees of freedom: independent comparisons of the term",
     "df": "denominator degrees of freedom",
     "statistic": "F",

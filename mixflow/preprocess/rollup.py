@@ -5,7 +5,7 @@ docs/proteins-input.md states the rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,7 @@ def assign(
     `min_runs`: a precursor, or run, counts where it has a value in a sample (``is_sample`` (run,)).
     """
     spec = dict(config.get("summarise") or {})
-    groups = [_accessions(text) for text in annotation[_column(annotation, spec)].astype(str)]
+    groups = [_accessions(text) for text in annotation[protein_column(annotation.columns, spec)].astype(str)]
     dropped_by = np.full(len(groups), "", dtype=object)
     dropped_by[[not group for group in groups]] = UNKNOWN
     if spec.get("shared", "drop") == "drop":
@@ -129,12 +129,12 @@ def _table(
     return pd.concat([pd.DataFrame({"name": names}, index=index, dtype=object), found], axis=1)
 
 
-def _column(annotation: pd.DataFrame, spec: Mapping[str, Any]) -> str:
-    """Where the proteins stand."""
-    asked = spec.get("column")
-    found = [name for name in ([asked] if asked else ["proteins", "protein"]) if name in annotation.columns]
+def protein_column(columns: Iterable[str], spec: Mapping[str, Any]) -> str:
+    """Which of the annotation's columns names the proteins; ``spec``: the key `summarise`. Raises where none."""
+    asked, columns = spec.get("column"), list(columns)
+    found = [name for name in ([asked] if asked else ["proteins", "protein"]) if name in columns]
     if not found:
-        known = ", ".join(map(str, annotation.columns))
+        known = ", ".join(map(str, columns)) or "none"
         message = "The table says nothing of the proteins of its features."
         remedy = f"Name their column in {COLUMN}.column (there are: {known}), or add it by data.features."
         raise _refused(message, f"{COLUMN}.column", asked or "proteins, protein", remedy)

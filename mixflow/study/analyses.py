@@ -60,9 +60,14 @@ def asked(study: Study, model: ModelConfig | ModelPlan) -> list[Asked]:
 def _asked(study: Study, name: str, options: Mapping[str, Any]) -> Asked:
     analysis = _registry()[options.get(ALIAS, name)]
     given = {key: _as_text(value, analysis.options[key]) for key, value in options.items() if key != ALIAS}
-    if SEED in analysis.options:
+    if SEED in analysis.options and _draws(analysis, given):
         given.setdefault(SEED, study.seed)
     return Asked(name, analysis, given)
+
+
+def _draws(analysis: Analysis, given: Mapping[str, Any]) -> bool:
+    """Whether the analysis draws random numbers with these options: those that its seed is for (`where`)."""
+    return all(given.get(key) == value for key, value in analysis.options[SEED].get("where", {}).items())
 
 
 def check(study: Study, model: ModelConfig | ModelPlan) -> Iterator[Problem]:

@@ -124,7 +124,8 @@ def _met(study: Study, model: ModelConfig, terms: Terms, read: Sheet, analysed: 
     problems = list(precision.check(study, model, read, frame))
     if rows.reads_rows(study, model):
         problems += rows.problems(study, model, read.frame)
-    if problems:
+    absent = any(not path.is_file() for path in model.relationship.values())  # told with the other files
+    if problems or absent:
         return problems
     if rows.reads_rows(study, model):
         frame = rows.rehearsed(samples)

@@ -37,7 +37,7 @@ def validate(path: str | os.PathLike[str], data: bool = False) -> list[Problem]:
     table = (
         collect(problems, lambda: _read_data(study, read)) if data and not _absent(study.data.files) else None
     )
-    problems += _scale(study, table)
+    problems += [*_scale(study, table), *_summarised(study, table, annotation)]
     problems += shown.problems(study, table, annotation) if table is not None else []
     if study.samples.file is None and table is not None:
         read, wrong = sheet.attempt(study, beside(study, table))
@@ -138,6 +138,19 @@ def _scale(study: Study, table: RawTable | None) -> list[Problem]:
             )
         )
     return [replace(p, **study.place(*(p.column or "preprocess").split("."))) for p in problems]
+
+
+def _summarised(study: Study, table: RawTable | None, annotation: pd.DataFrame | None) -> list[Problem]:
+    """The data, or their annotation, say which protein a feature is of, where proteins are asked for."""
+    from mixflow.preprocess.rollup import protein_column
+
+    if table is None or study.preprocess.summarise is None:
+        return []
+    beside = [] if annotation is None else annotation.columns[1:]
+    columns = list(dict.fromkeys([*map(str, table.features.columns), *map(str, beside)]))
+    problems: list[Problem] = []
+    collect(problems, lambda: protein_column(columns, study.raw["preprocess"]["summarise"]))
+    return [replace(p, **study.place("preprocess", "summarise", "column")) for p in problems]
 
 
 def _formula_alone(study: Study, model: ModelConfig) -> list[Problem]:
