@@ -1,9 +1,8 @@
-"""Laplace's approximation of the marginal likelihood, its exact gradient and its exact Hessian.
+"""Laplace's approximation of the marginal likelihood, and its exact gradient.
 
 f(psi) = 2 J(psi, u) + log|H(psi, u)| at the mode u(psi), where dJ/du = 0 and so du/dpsi = -H^-1 d2J/dudpsi.
 The total derivative of any F(psi, u) at the mode is F_psi - (H^-1 F_u)' d2J/dudpsi: no derivative goes
 through the iterations that found the mode (Skaug and Fournier 2006, Comput. Stat. Data Anal. 51:699).
-Its derivative along (dpsi, du/dpsi dpsi) is the Hessian's column.
 """
 
 from __future__ import annotations
@@ -84,34 +83,6 @@ def with_gradient(
     slope = lambda p: _dot(mode_slope(shape, shared, sample, p, u), pull)  # noqa: E731
     off, through = jax.value_and_grad(slope)(psi)
     return Found(value - off, by_psi - through)
-
-
-def second_derivatives(
-    objective: Objective, shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects
-) -> tuple[Found, jax.Array]:
-    """F and its gradient at the mode ``u``, and the exact Hessian (P, P) by psi."""
-
-    def at(p: jax.Array, v: Effects) -> Found:
-        return with_gradient(objective, shape, shared, sample, p, v)
-
-    def column(direction: jax.Array) -> tuple[Found, jax.Array]:
-        found, moved = jax.jvp(at, (psi, u), (direction, _follow(shape, shared, sample, psi, u, direction)))
-        return found, moved.gradient
-
-    found, columns = jax.lax.map(column, jnp.eye(shape.n_psi))
-    return jax.tree.map(lambda a: a[0], found), 0.5 * (columns + columns.T)
-
-
-def _follow(
-    shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects, direction: jax.Array
-) -> Effects:
-    """How the mode moves when psi moves along ``direction``."""
-    if not shape.random:
-        return jax.tree.map(jnp.zeros_like, u)
-    slope = lambda p: mode_slope(shape, shared, sample, p, u)  # noqa: E731
-    g = jax.jvp(slope, (psi,), (direction,))[1]
-    lead, corner = solve(arrow_factor(curvature(shape, shared, sample, psi, u)), g.lead, g.corner)
-    return Effects(-lead, -corner)
 
 
 def _square(u: Effects) -> jax.Array:

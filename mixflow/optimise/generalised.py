@@ -141,7 +141,7 @@ def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, foun
 
 
 def _fill_modes(out: dict[str, Any], run: np.ndarray, good: np.ndarray, prepared: Generalised, own, found: Optima) -> None:
-    modes, sds = each(conditional_modes, prepared.shape, prepared.shared, own, (found.psi, found.u))
+    modes, sds = each(conditional_modes, prepared.shape, prepared.shared, own, (found.psi, found.point.u))
     for group, mode, sd, scale in zip(
         prepared.shape.layout.groups, modes, sds, prepared.column_scale, strict=True
     ):

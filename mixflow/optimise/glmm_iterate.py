@@ -1,4 +1,4 @@
-"""Optimum of every feature of a generalised model: start, quasi-Newton rounds, exact Hessian, boundary."""
+"""Optimum of every feature of a generalised model: start, quasi-Newton, Hessian, boundary."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixflow.backend import jax
+from mixflow.backend import jax, jnp
 from mixflow.design.generalised import Shape, Shared
 from mixflow.likelihood.generalised import Effects, Sample
-from mixflow.likelihood.laplace import second_derivatives
+from mixflow.likelihood.laplace import with_gradient
 from mixflow.likelihood.quadrature import objective_of
 from mixflow.optimise import quasi
 from mixflow.optimise.glmm_mapped import each
 from mixflow.optimise.glmm_start import start
 from mixflow.optimise.mapped import take
 from mixflow.optimise.modes import find_mode
-from mixflow.optimise.quasi import Outer
+from mixflow.optimise.quasi import Point
 
-MOST_EVALUATIONS = 300
 ROUNDS = 4
-"""Quasi-Newton runs, each from the exact Hessian where the last one stopped."""
+"""Quasi-Newton runs, each from the Hessian where the last one stopped."""
 
 CLOSE = 1e-6
-"""At the optimum a Newton step with the exact Hessian promises less than this on -2 log-likelihood."""
+"""At the optimum a Newton step with the Hessian promises less than this on -2 log-likelihood."""
+
+STEP = 1e-3
+"""Step of the differences of exact gradients (columns of unit mean square): their error is of its square."""
 
 NEAR = 0.05
 """A boundary parameter below this (columns of unit mean square) is tried at zero."""
@@ -32,73 +34,84 @@ NO_WORSE = 1e-7
 FLAT = 2e-5
 """Curvature of -2 log-likelihood (columns of unit mean square) below this is none: the optimum is at infinity."""
 
+LEAST_CURVATURE = 0.05
+
 
 class Optima(NamedTuple):
-    """Where the features ended: psi (N, P), modes, -2 log-likelihood, gradient, exact Hessian, evaluations.
+    """Where the features ended (N of each), with the Hessian (N, P, P); ``settled``: nothing more to gain."""
 
-    ``settled``: a Newton step promises next to nothing.
-    """
-
-    psi: np.ndarray
-    u: Effects
-    value: np.ndarray
-    gradient: np.ndarray
+    point: Point
     hessian: np.ndarray
     evaluations: np.ndarray
     settled: np.ndarray
 
+    @property
+    def psi(self) -> np.ndarray:
+        return self.point.psi
+
+    @property
+    def value(self) -> np.ndarray:
+        return self.point.value
+
+
+class Problem(NamedTuple):
+    """The features at hand with what all share."""
+
+    shape: Shape
+    shared: Shared
+    samples: Sample
+
+    def some(self, rows: np.ndarray) -> Problem:
+        """Some of the features."""
+        return self._replace(samples=take(self.samples, rows))
+
+    def evaluate(self, rows: np.ndarray, psi: np.ndarray, u: Effects) -> Point:
+        """Value and gradient at the modes, for the features ``rows``."""
+        return each(_evaluate, self.shape, self.shared, take(self.samples, rows), (psi, u))
+
+
+def _evaluate(shape: Shape, shared: Shared, sample: Sample, at: tuple[jax.Array, Effects]) -> Point:
+    psi, start = at
+    u, found = find_mode(shape, shared, sample, psi, start)
+    value, gradient = with_gradient(objective_of(shape), shape, shared, sample, psi, u)
+    fine = found & jnp.isfinite(value) & jnp.isfinite(gradient).all()
+    u = jax.tree.map(lambda a, b: jnp.where(fine, a, b), u, start)
+    return Point(psi, u, jnp.where(fine, value, jnp.inf), gradient)
+
 
 def optima(shape: Shape, shared: Shared, samples: Sample) -> Optima:
     """Every feature from its start to its optimum."""
-    n = len(samples.y)
+    problem, n = Problem(shape, shared, samples), len(samples.y)
     psi, u = each(start, shape, shared, samples, np.zeros(n))
-    found = _exact(shape, shared, samples, psi, u, np.zeros(n, dtype=int))
+    at = problem.evaluate(np.arange(n), psi, u)
+    found = _with_hessian(problem, at, np.ones(n, dtype=int))
     for _ in range(ROUNDS):
         rows = np.flatnonzero(~found.settled & np.isfinite(found.value))
         if not len(rows):
             break
-        _put(found, rows, _run(shape, shared, take(samples, rows), take(found, rows)))
-    return _boundary(shape, shared, samples, found)
+        _put(found, rows, _run(problem.some(rows), take(found, rows)))
+    return _boundary(problem, found)
 
 
-def _run(shape: Shape, shared: Shared, samples: Sample, at: Optima) -> Optima:
-    """Quasi-Newton from points with their exact Hessians, and the exact Hessian where it stops."""
-    inverse = _inverse(at.hessian, floor=0.05)
-    direction = -np.einsum("nij,nj->ni", inverse, at.gradient)
-    direction *= np.minimum(1.0, quasi.LONGEST / np.maximum(np.abs(direction).max(axis=1), 1e-300))[:, None]
-    none = np.zeros(len(at.psi), dtype=bool)
-    count = np.zeros(len(at.psi), dtype=int)
-    state = Outer(at.psi.copy(), jax.tree.map(np.copy, at.u), at.value.copy(), at.gradient.copy(), inverse,
-                  direction, np.ones(len(at.psi)), count, none, none.copy())  # fmt: skip
-    active = np.arange(len(at.psi))
-    while len(active) and state.evaluations[active[0]] < MOST_EVALUATIONS:
-        new = each(quasi.advance, shape, shared, take(samples, active), take(state, active))
-        _put(state, active, new)
-        active = active[~new.done]
-    return _exact(shape, shared, samples, state.psi, state.u, at.evaluations + state.evaluations)
+def _run(problem: Problem, at: Optima) -> Optima:
+    """Quasi-Newton from points with their Hessians, and the Hessian where it stops."""
+    point, count = quasi.minimise(problem.evaluate, at.point, _inverse(at.hessian, LEAST_CURVATURE))
+    return _with_hessian(problem, point, at.evaluations + count)
 
 
-def _exact(
-    shape: Shape, shared: Shared, samples: Sample, psi: np.ndarray, u: Effects, evaluations: np.ndarray
-) -> Optima:
-    u, value, gradient, hessian = each(_look, shape, shared, samples, (psi, u))
-    found = Optima(psi, u, value, gradient, hessian, evaluations, np.zeros(len(psi), dtype=bool))
-    found.settled[:] = _promise(shape, found) < CLOSE
-    return jax.tree.map(np.array, found)
-
-
-def _look(shape: Shape, shared: Shared, sample: Sample, at: tuple[jax.Array, Effects]):
-    """The mode, -2 log-likelihood, gradient and Hessian of one feature."""
-    u, _ = find_mode(shape, shared, sample, *at)
-    found, hessian = second_derivatives(objective_of(shape), shape, shared, sample, at[0], u)
-    return u, found.value, found.gradient, hessian
-
-
-def _promise(shape: Shape, found: Optima) -> np.ndarray:
-    """g' H^-1 g, indefinite directions by their size; NaN where not finite. (N,)."""
-    inverse = _inverse(found.hessian, floor=FLAT)
+def _with_hessian(problem: Problem, at: Point, evaluations: np.ndarray) -> Optima:
+    """The Hessian by central differences of the exact gradient, u followed from its mode."""
+    n, p = at.psi.shape
+    hessian, rows = np.zeros((n, p, p)), np.arange(n)
+    for i in range(p):
+        move = STEP * np.eye(p)[i]
+        up, down = (problem.evaluate(rows, at.psi + sign * move, at.u) for sign in (1.0, -1.0))
+        hessian[:, i] = (up.gradient - down.gradient) / (2.0 * STEP)
+    hessian = 0.5 * (hessian + np.swapaxes(hessian, 1, 2))
+    inverse = _inverse(hessian, FLAT)
     with np.errstate(invalid="ignore"):
-        return np.einsum("ni,nij,nj->n", found.gradient, inverse, found.gradient)
+        promise = ((inverse * at.gradient[:, None, :]).sum(axis=2) * at.gradient).sum(axis=1)
+    return Optima(jax.tree.map(np.array, at), hessian, evaluations + 2 * p, promise < CLOSE)
 
 
 def _inverse(hessian: np.ndarray, floor: float) -> np.ndarray:
@@ -110,28 +123,29 @@ def _inverse(hessian: np.ndarray, floor: float) -> np.ndarray:
     return (vectors * weight[:, None, :]) @ np.swapaxes(vectors, 1, 2)
 
 
-def _boundary(shape: Shape, shared: Shared, samples: Sample, found: Optima) -> Optima:
+def _boundary(problem: Problem, found: Optima) -> Optima:
     """Canonical signs; standard deviations near zero put at zero where that is no worse."""
-    layout, part = shape.layout, shape.theta
+    layout, part = problem.shape.layout, problem.shape.theta
     if not layout.n_theta:
         return found
-    theta = found.psi[:, part]
-    near = layout.boundary & (np.abs(theta) < NEAR)
-    for tried in (layout.canonical(np.where(near, 0.0, theta)), layout.canonical(theta)):
-        rows = np.flatnonzero((tried != found.psi[:, part]).any(axis=1) & np.isfinite(found.value))
+    for limit in (NEAR, 0.0):
+        theta = found.psi[:, part]
+        near = layout.boundary & (np.abs(theta) < limit)
+        tried = layout.canonical(np.where(near, 0.0, theta))
+        rows = np.flatnonzero((tried != theta).any(axis=1) & np.isfinite(found.value))
         if not len(rows):
             continue
-        psi = found.psi[rows]
+        psi, own = found.psi[rows].copy(), problem.some(rows)
         psi[:, part] = tried[rows]
-        own = take(samples, rows)
-        at = _exact(shape, shared, own, psi, take(found.u, rows), found.evaluations[rows])
-        again = np.flatnonzero(~at.settled & np.isfinite(at.value))
+        at = own.evaluate(np.arange(len(rows)), psi, take(found.point.u, rows))
+        new = _with_hessian(own, at, found.evaluations[rows])
+        again = np.flatnonzero(~new.settled & np.isfinite(new.value))
         if len(again):
-            _put(at, again, _run(shape, shared, take(own, again), take(at, again)))
-        better = at.value <= found.value[rows] + NO_WORSE
-        _put(found, rows[better], take(at, better))
+            _put(new, again, _run(own.some(again), take(new, again)))
+        better = new.value <= found.value[rows] + NO_WORSE
+        _put(found, rows[better], take(new, better))
     return found
 
 
-def _put(target, rows: np.ndarray, source) -> None:
+def _put(target: Optima, rows: np.ndarray, source: Optima) -> None:
     jax.tree.map(lambda old, new: old.__setitem__(rows, new), target, source)

@@ -24,8 +24,8 @@ from mixflow.likelihood.generalised import (
 from mixflow.linalg.arrow import Arrow
 from mixflow.linalg.arrow_inverse import arrow_factor, definite, solve
 
-TOLERANCE = 1e-12
-"""A mode is found where a Newton step promises less than this on the scale of J."""
+TOLERANCE = 1e-9
+"""The last step is one that promises less than this on the scale of J: Newton is quadratic, what is left is far less."""
 
 MOST_STEPS = 60
 
@@ -88,7 +88,7 @@ def look(
     return Point(u, Effects(g.lead + u.lead, corner), arrow)
 
 
-def step(state: _State, at: Callable[[Effects], Point], enough: float = TOLERANCE**0.5) -> _State:
+def step(state: _State, at: Callable[[Effects], Point], enough: float = TOLERANCE) -> _State:
     """One step, taken or not; where H is not positive definite, or the step is too long, damping grows."""
     point, damping = state.point, state.damping
     f = arrow_factor(_damped(point.arrow, damping))
@@ -104,7 +104,6 @@ def step(state: _State, at: Callable[[Effects], Point], enough: float = TOLERANC
     point = jax.tree.map(lambda a, b: jnp.where(taken, a, b), trial, point)
     eased = jnp.where(damping < 0.1, 0.0, damping / 8.0)
     damping = jnp.where(taken, eased, jnp.maximum(8.0 * damping, 1.0))
-    # Newton is quadratic: after a step that promised so little, what is left is its square.
     done = taken & ~first & (state.damping == 0.0) & (promised < enough)
     return _State(point, damping, state.steps + 1, done)
 
