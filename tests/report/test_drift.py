@@ -101,6 +101,14 @@ def test_batches_stand_side_by_side_where_the_count_runs_on(tree: xr.DataTree, d
     assert not again.runs_on and again.label == "injection from the start of the site"
 
 
+def test_many_batches_on_one_axis_are_lines_alone(tree: xr.DataTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOST_OVERLAID", 3)
+    made = batch(prepared(drifting(tree, restart=True), [], share=False)).pictures["drift curves"]
+    assert set(made.data["kind"]) == {"curve"} and made.caption.endswith("clearest, one curve a site.")
+    (drawn,) = made.figure(100, made.panels[:1]).axes
+    assert len(drawn.lines) == len(SITES) + 1 and not drawn.collections
+
+
 def test_the_page_tells_it_and_the_methods_cite(drifted: xr.DataTree) -> None:
     text = rendered(drifted)
     assert "Signal drift within site" in text and "<b>3 of " in text and "1 could not be tested" in text

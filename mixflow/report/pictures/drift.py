@@ -13,6 +13,7 @@ from mixflow.report.pictures.volcano import short
 from mixflow.report.view import View
 
 MOST_NAMED = 8  # batches in a legend and in the words of a picture
+MOST_OVERLAID = 4  # batches on one axis that keep their limits and samples
 MANY_POINTS = 300  # above which the samples of a panel are drawn as pixels
 MEASURED = ("sample", "qc")
 BINS = 26
@@ -80,23 +81,23 @@ def curves(view: View, features: list[str]) -> Picture | None:
     lines = lines[lines["feature_id"].isin(features)]
     if lines.empty:
         return None
+    bare = lines["batch"].nunique() > MOST_OVERLAID and not axis.runs_on
     told = lines.assign(x=np.concatenate([axis.at(b, rows) for b, rows in _by_batch(lines)]))
     styles = group_style([str(b) for b in axis.starts.index if b in set(lines["batch"])])
     panels, frames = [], []
     for feature in features:
         own = told[told["feature_id"] == feature]
-        seen = pd.DataFrame() if view.share else samples(view, axis, feature, own)
-        panels.append(_panel(view, axis, own, seen, styles))
+        seen = pd.DataFrame() if view.share or bare else samples(view, axis, feature, own)
+        panels.append(_panel(view, axis, own, seen, styles, bare))
         frames += [own.assign(kind="curve"), seen.assign(feature_id=feature, kind="sample")]
     data = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
     which = "the feature" if len(features) == 1 else f"the {len(features)} features"
-    caption = f"Drift of {which} in which it is clearest, with pointwise 95 % limits"
+    caption = f"Drift of {which} in which it is clearest, one curve a {axis.batch or 'run'}"
+    caption += "" if bare else ", with pointwise 95 % limits"
     caption += (
-        "."
-        if view.share
-        else "; points: the samples that the curves were fitted to, without the level of the batch."
+        "" if view.share or bare else "; points: the samples it was fitted to, without the batch's level"
     )
-    return Picture("drift_curves", caption, tuple(panels), data)
+    return Picture("drift_curves", f"{caption}.", tuple(panels), data)
 
 
 def _by_batch(lines: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
@@ -145,25 +146,32 @@ def samples(view: View, axis: Axis, feature: str, lines: pd.DataFrame) -> pd.Dat
 
 
 def _panel(
-    view: View, axis: Axis, lines: pd.DataFrame, seen: pd.DataFrame, styles: dict[str, tuple[str, str]]
+    view: View,
+    axis: Axis,
+    lines: pd.DataFrame,
+    seen: pd.DataFrame,
+    styles: dict[str, tuple[str, str]],
+    bare: bool,
 ) -> Panel:
+    """Curves of one feature; ``bare``: lines alone, of one colour where they are too many for a legend."""
+    named = 1 < len(styles) <= MOST_NAMED
+
     def draw(ax: Axes) -> None:
-        for batch, (colour, marker) in styles.items():
+        for batch, style in styles.items():
             curve = lines[lines["batch"] == batch]
-            label = batch if 1 < len(styles) <= MOST_NAMED else None
-            half = 1.96 * curve["std_error"]
+            colour = style[0] if named or not bare else COLOURS[0]
             if len(seen):
-                own = seen[seen["batch"] == batch]
                 dense = {"rasterized": len(seen) > MANY_POINTS, "alpha": 0.6}
-                points(ax, own["x"], own["estimate"], colour, marker, 12, **dense)
-            ax.fill_between(
-                curve["x"], curve["estimate"] - half, curve["estimate"] + half, color=colour, alpha=0.15, lw=0
-            )
-            ax.plot(curve["x"], curve["estimate"], color=colour, lw=1.4, label=label)
+                own = seen[seen["batch"] == batch]
+                points(ax, own["x"], own["estimate"], colour, style[1], 12, **dense)
+            if not bare:
+                low, high = (curve["estimate"] + side * 1.96 * curve["std_error"] for side in (-1, 1))
+                ax.fill_between(curve["x"], low, high, color=colour, alpha=0.15, lw=0)
+            ax.plot(curve["x"], curve["estimate"], color=colour, lw=0.9 if bare else 1.4, label=batch)
         ax.axhline(0, color=GREY, lw=0.6, zorder=0.9)
         ax.set_xlabel(axis.label)
         ax.set_ylabel(f"drift ({view.unit})")
-        if 1 < len(styles) <= MOST_NAMED:
+        if named:
             ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=4, columnspacing=1.0)
         light_grid(ax)
 
