@@ -29,24 +29,22 @@ def problems(study: Study, read: Sheet, bad: Collection[str | None] = ()) -> Ite
         )
         return
     measured = read.frame[read.role.isin(MEASURED)]
-    if read.columns[name].kind == "number":
-        yield from _missing(read, measured[name])
-        yield from _twice(read, measured, name, next(iter(study.batch.factors), None))
-    else:
-        yield from _text(study, read, measured[name])
-
-
-def _text(study: Study, read: Sheet, cells: pd.Series) -> Iterator[Problem]:
-    """The cells that are no numbers; the column as a whole where none is one, or it was declared otherwise."""
-    name = str(cells.name)
-    other = pd.to_numeric(cells.astype(object), errors="coerce").isna() & cells.notna()
-    if name in study.samples.columns or other.all() or not other.any():
+    numbers = pd.to_numeric(measured[name].astype(object), errors="coerce").astype(float)
+    other = numbers.isna() & measured[name].notna()
+    is_text = read.columns[name].kind != "number"
+    if is_text and (name in study.samples.columns or other.all() or not other.any()):
         remedy = f"declare samples.columns.{name}: {{type: number}}, or name a column of numbers"
         place = study.place("batch", "order")
         yield Problem("the order of injection must be a number", **place, value=name, remedy=remedy)
         return
+    yield from _text(read, measured.loc[other, name])
+    yield from _missing(read, measured[name])
+    yield from _twice(read, measured.assign(**{name: numbers}), name, next(iter(study.batch.factors), None))
+
+
+def _text(read: Sheet, cells: pd.Series) -> Iterator[Problem]:
     remedy = "write the number of the injection, or the hours since the start, as a plain number"
-    yield from _rows(read, cells[other], "no number in the order of injection", remedy)
+    yield from _rows(read, cells, "no number in the order of injection", remedy)
 
 
 def _missing(read: Sheet, cells: pd.Series) -> Iterator[Problem]:
@@ -60,9 +58,9 @@ def _twice(read: Sheet, measured: pd.DataFrame, name: str, batch: str | None) ->
     known = measured[measured[by].notna().all(axis=1)]
     first = known.groupby(by, observed=True)[name].transform(lambda same: same.index[0])
     again = known.loc[first.index[first.to_numpy() != first.index.to_numpy()], name]
-    within = f" of {batch}" if len(by) > 1 else ""
+    within = f" within one {batch}" if len(by) > 1 else ""
     firsts = [_named(read, first[sample]) for sample in again.index]
-    messages = [f"this place in the order is taken already{within}, by {told}" for told in firsts]
+    messages = [f"this place in the order is taken twice{within}, first by {told}" for told in firsts]
     remedy = "correct one of them; if the count starts again in each batch, name that factor first in batch.factors"
     yield from _rows(read, again, messages, remedy)
 

@@ -37,7 +37,7 @@ def test_a_place_taken_twice_names_both_rows(ordered):
     ordered.cell(4, "injection", "1")
     assert told(ordered) == [(str(ordered.sheet), 4, "injection", 1)]
     (found,) = validate(ordered.config)
-    assert "'S0' in row 2" in found.message and "of site" in found.message
+    assert "'S0' in row 2" in found.message and "within one site" in found.message
 
 
 def test_the_count_may_start_again_in_each_batch(files):
@@ -54,6 +54,11 @@ def test_text_among_the_numbers_is_told_by_row(ordered, value):
     (found,) = validate(ordered.cell(5, "injection", value).config)
     assert (found.file, found.row, found.column, found.value) == (str(ordered.sheet), 5, "injection", value)
     assert "hours since the start" in str(found.remedy)
+
+
+def test_every_kind_of_bad_cell_is_told_at_once(ordered):
+    ordered.cell(5, "injection", "x4").cell(9, "injection", "7").cell(12, "injection", "")
+    assert [(p.row, p.value) for p in validate(ordered.config)] == [(5, "x4"), (9, 7), (12, None)]
 
 
 def test_a_bad_cell_of_a_declared_number_is_told_once(ordered):
