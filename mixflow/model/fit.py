@@ -64,6 +64,8 @@ class Fit:
     structure_names: tuple[str, ...] = ()  # natural parameters of structured covariances: rho, sd ratios
     structure: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))  # (N, len(structure_names))
     sigma_known: bool = False
+    n_unseen: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    """(N,) parameters of the residual side of which no row of the feature speaks; of length 0: none anywhere."""
     family: str = "gaussian"
     link: str = "identity"
     nodes: int = 1  # of the quadrature; 1 is Laplace's approximation, or exact
@@ -102,8 +104,7 @@ class Fit:
     @property
     def n_parameters(self) -> np.ndarray:
         """Free parameters counted by AIC: rank, theta and sigma, less those no row of the feature speaks of. (N,)."""
-        residual = [i for i, name in enumerate(self.structure_names) if name.startswith("Residual.")]
-        unseen = np.isnan(self.structure[:, residual]).sum(axis=1) if residual else 0
+        unseen = self.n_unseen if len(self.n_unseen) else 0
         more = self.more_rank if len(self.more_rank) else 0
         return self.rank + self.theta.shape[1] + (not self.sigma_known) - unseen + more
 

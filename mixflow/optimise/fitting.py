@@ -9,10 +9,11 @@ import numpy as np
 
 from mixflow.backend import jax
 from mixflow.design import Design
+from mixflow.design.forms import BasisArrays, FormBuilder
 from mixflow.design.gram import GramArrays
 from mixflow.design.layout import Layout
-from mixflow.design.neighbours import BasisArrays, NeighbourBuilder
 from mixflow.design.observed import Observed, observe
+from mixflow.design.residual import ResidualColumns
 from mixflow.design.rows import RowArrays
 from mixflow.errors import MixflowError, Problem
 from mixflow.likelihood.data import Basis, Data, Gram, Rows
@@ -25,6 +26,7 @@ from mixflow.optimise.estimates import Estimates, estimates
 from mixflow.optimise.large import LargeBuilder, optimum
 from mixflow.optimise.newton import State, fresh
 from mixflow.optimise.prepare import Prepared, prepare
+from mixflow.optimise.reference import n_unseen, settle_reference
 from mixflow.optimise.screen import screen
 from mixflow.optimise.structure import n_structure, structure, structure_names, theta_names
 from mixflow.optimise.unseen import unseen
@@ -117,16 +119,16 @@ def _fit_chunk(
         arrays = prepared.builder.build(values[run], seen)
         data = data_of(prepared, arrays)
         state, ending = _optimise(prepared.layout, data, arrays.flat)
+        if design.residual is not None:
+            state = settle_reference(prepared, data, design.residual, seen.weights > 0, state)
         found = estimates(design, prepared, data, arrays, seen, state, modes)
         given = _mean_variance(seen.weights) if prepared.model.sigma == "fixed" else None
         _fill(out, run, found, components(prepared), state.iterations, ending, given)
         if design.residual is not None:
-            own = slice(n_structure(prepared.layout) - len(design.residual.names), None)
-            told = ~unseen(design.residual, seen.weights > 0)
-            out["structure"][run, own] = np.where(told, out["structure"][run, own], np.nan)
+            _hide_unseen(out, run, design.residual, seen.weights > 0)
         if kr:
-            if isinstance(prepared.builder, NeighbourBuilder):  # Kenward and Roger's V is written out by rows
-                data = data_of(prepared, prepared.builder.rows.build(values[run], seen))
+            if isinstance(prepared.builder, FormBuilder):  # Kenward and Roger's V is written out by rows
+                data = data_of(prepared, prepared.builder.shared.rows.build(values[run], seen))
             own = kenward_roger.kenward_roger(design, prepared, data, seen, state.theta, found.sigma)
             _fill_some(out["kr"], run, own, np.isfinite(out["sigma"][run]))
     return out
@@ -212,6 +214,14 @@ def _fill(
         out["mode_sds"][group][rows] = found.mode_sds[group][good]
 
 
+def _hide_unseen(out: dict, run: np.ndarray, residual: ResidualColumns, seen: np.ndarray) -> None:
+    """No natural parameter of the residual side of which a feature's rows say nothing, and how many these are."""
+    own = slice(out["structure"].shape[1] - len(residual.names), None)
+    hidden = unseen(residual, seen)
+    out["structure"][run, own] = np.where(hidden, np.nan, out["structure"][run, own])
+    out["n_unseen"][run] = n_unseen(residual, hidden, seen)
+
+
 def _mean_variance(weights: np.ndarray) -> np.ndarray:
     """Mean of 1 / weight over the rows that each feature has. (N, n) -> (N,)."""
     seen = weights > 0
@@ -242,6 +252,7 @@ def _empty(prepared: Prepared, n: int, modes: bool) -> dict:
         "variance": nan(c),
         "share": nan(c),
         "structure": nan(n_structure(layout)),
+        "n_unseen": np.zeros(n, dtype=np.int32),
         "modes": {name: nan(width) for name, width in groups.items()},
         "mode_sds": {name: nan(width) for name, width in groups.items()},
     }

@@ -16,6 +16,7 @@ from mixflow.optimise.estimates import _back as back_of
 from mixflow.optimise.fitting import CHUNK_FLOATS, _optimise, _take, data_of
 from mixflow.optimise.large import LargeBuilder
 from mixflow.optimise.prepare import Prepared, prepare
+from mixflow.optimise.reference import settle_reference
 from mixflow.optimise.screen import screen
 from mixflow.status import FITTED, Status
 
@@ -78,6 +79,8 @@ def _optimum(
     arrays = prepared.builder.build(values[run], seen)
     data, layout = data_of(prepared, arrays), prepared.layout
     state, ending = _optimise(layout, data, arrays.flat)
+    if design.residual is not None:
+        state = settle_reference(prepared, data, design.residual, seen.weights > 0, state)
     good = np.flatnonzero(np.isin(ending, [int(status) for status in FITTED]))
     if not len(good):
         return

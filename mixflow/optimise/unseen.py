@@ -16,7 +16,7 @@ def unseen(residual: ResidualColumns, seen: np.ndarray) -> np.ndarray:
     """Which natural parameters (N, r) the rows ``seen`` (N, n) cannot estimate; correlation's come first.
 
     A correlation of two visits never seen in one unit, the sd of a visit or group never seen, and every ratio
-    of standard deviations to a reference never seen: the optimum has them where the optimiser started.
+    of standard deviations to a reference never seen. Which of the points that fit alike is taken: `reference`.
     """
     return np.concatenate([_correlation(residual, seen), _dispersion(residual, seen)], axis=1)
 

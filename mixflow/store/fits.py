@@ -70,6 +70,7 @@ def from_dataset(group: xr.Dataset) -> Fit:
         structure=group["structure"].values
         if "structure" in group
         else np.zeros((group.sizes["feature"], 0)),
+        n_unseen=group["n_unseen"].values if "n_unseen" in group else np.zeros(0, "int32"),
         coef_names=_labels(group, "coef"),
         theta_names=_labels(group, "par_theta"),
         groups=groups,
@@ -117,7 +118,10 @@ def _mode(group: str, kind: str = "mode") -> str:
 def _structure(fit: Fit) -> dict[str, Any]:
     if not fit.structure_names:
         return {}
-    return {"structure": (("feature", "par_structure"), np.asarray(fit.structure, "float64"))}
+    found: dict[str, Any] = {"structure": (("feature", "par_structure"), np.asarray(fit.structure, "float64"))}
+    if len(fit.n_unseen) == len(fit.status):
+        found["n_unseen"] = (("feature",), np.asarray(fit.n_unseen, "int32"))
+    return found
 
 
 def _modes(fit: Fit) -> dict[str, Any]:

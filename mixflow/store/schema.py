@@ -100,6 +100,8 @@ VARIABLES: tuple[Variable, ...] = (
     _v("fits", "theta", "feature par_theta", "float64", "", "relative Cholesky factors, canonical signs"),
     _v("fits", "structure", "feature par_structure", "float64", "",
        "natural parameters of structured covariances: correlations, ratios of standard deviations", True),
+    _v("fits", "n_unseen", "feature", "int32", "parameters",
+       "parameters of the residual structure of which no row of the feature speaks", True),
     _v("fits", "sigma", "feature", "float64", "value", "residual standard deviation"),
     _v("fits", "loglik", "feature", "float64", "", "log-likelihood (restricted where REML)"),
     _v("fits", "status", "feature", "int8", "", "mixflow.status.Status"),

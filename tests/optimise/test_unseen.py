@@ -37,6 +37,8 @@ def test_no_estimate_of_what_was_not_observed(
     np.testing.assert_array_equal(np.isfinite(fit.structure[1]), known)
     np.testing.assert_allclose(fit.loglik[1], alone.loglik[0], rtol=1e-10)
     np.testing.assert_allclose(fit.beta_cov[1], alone.beta_cov[0], rtol=1e-4)
+    np.testing.assert_allclose(fit.sigma[1], alone.sigma[0], rtol=1e-5)
+    assert fit.n_parameters[1] == alone.n_parameters[0]
 
 
 def test_a_correlation_without_pairs_has_no_estimate() -> None:
@@ -47,3 +49,26 @@ def test_a_correlation_without_pairs_has_no_estimate() -> None:
     assert np.isfinite(fit.structure[0, 0])
     assert np.isnan(fit.structure[1, 0])
     assert fit.fitted.all()
+
+
+@pytest.mark.parametrize(
+    ("options", "column", "level"),
+    [({"dispersion": "~ site"}, "site", "c0"), ({"residual": "us(visit | subject)"}, "visit", "v0")],
+)
+def test_without_the_reference_sigma_is_that_of_the_first_level_seen(
+    options: dict, column: str, level: str
+) -> None:
+    """Also beside a random effect, whose variance is that of the feature fitted alone."""
+    frame = _frame()
+    random = np.random.default_rng(8)
+    values = random.normal(size=(1, len(frame))) + np.repeat(2 * random.normal(size=4), 9)
+    frame["clinic"] = np.repeat(["k", "l", "m", "n"], 9)
+    here = (frame[column] != level).to_numpy()
+    values = np.vstack([values, np.where(here, values[0], np.nan)])
+    fit = fit_values(values, frame, "~ x + (1 | clinic)", **options)
+    alone = fit_values(values[:1, here], frame[here].reset_index(drop=True), "~ x + (1 | clinic)", **options)
+    np.testing.assert_allclose(fit.loglik[1], alone.loglik[0], rtol=1e-10)
+    np.testing.assert_allclose(fit.sigma[1], alone.sigma[0], rtol=1e-4)
+    np.testing.assert_allclose(fit.theta[1, 0], alone.theta[0, 0], rtol=1e-4)
+    np.testing.assert_allclose(fit.variance[1], alone.variance[0], rtol=1e-4)
+    np.testing.assert_allclose(fit.aic[1], alone.aic[0])

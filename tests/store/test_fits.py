@@ -51,6 +51,7 @@ def example(n: int = 4) -> Fit:
         mode_sds={"subject": rng.normal(size=(n, 2)), "a:b": rng.normal(size=(n, 1))},
         structure_names=("Residual.rho",),
         structure=rng.normal(size=(n, 1)),
+        n_unseen=rng.integers(0, 2, n).astype("int32"),
         **counts,
     )
 
