@@ -1,7 +1,7 @@
 """theta -> Cholesky factor: one file a structure; knows nothing of y."""
 
 from mixflow.covariance.base import Covariance
-from mixflow.covariance.combination import Combination, Neighbours
+from mixflow.covariance.combination import Combination, Neighbours, Spread
 from mixflow.covariance.correlation import (
     AR1,
     CompoundSymmetry,
@@ -35,6 +35,7 @@ __all__ = [
     "OrnsteinUhlenbeck",
     "Pooled",
     "Residual",
+    "Spread",
     "Structured",
     "Unstructured",
     "UnstructuredByVisit",

@@ -85,3 +85,31 @@ class Neighbours(Combination):
     def _neighbour(self, theta: jax.Array) -> jax.Array:
         """Correlation of two rows at each gap. (D,)."""
         return self.correlation.apart(theta, np.asarray(self.gaps))
+
+
+@dataclass(frozen=True)
+class Spread(Combination):
+    """Independent residuals with log sd = x' delta, for few different x: R^-1 = I + sum_j (exp(-2 x_j' delta) - 1) I_j.
+
+    ``kinds``: the different x but zero; I_j marks the rows that have x_j.
+    """
+
+    kinds: tuple[tuple[float, ...], ...]
+
+    @property
+    def n_forms(self) -> int:
+        return 1 + len(self.kinds)
+
+    @property
+    def n_lead(self) -> int:
+        return self.n_forms
+
+    @property
+    def n_counts(self) -> int:
+        return len(self.kinds)
+
+    def coefficients(self, theta: jax.Array) -> jax.Array:
+        return jnp.concatenate([jnp.ones(1), jnp.expm1(-self.log_factors(theta))])
+
+    def log_factors(self, theta: jax.Array) -> jax.Array:
+        return 2.0 * (np.asarray(self.kinds) @ theta)

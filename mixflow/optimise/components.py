@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixflow.covariance import Covariance, Pooled, Structured
+from mixflow.design.forms import FormBuilder
 from mixflow.design.layout import Layout
 from mixflow.design.observed import times
 from mixflow.design.rows import RowBuilder
@@ -116,7 +117,9 @@ def components(prepared: Prepared) -> Components:
 
 
 def _dispersion(prepared: Prepared) -> np.ndarray | None:
-    residual = prepared.layout.residual
-    if residual is None or not residual.n_dispersion or not isinstance(prepared.builder, RowBuilder):
+    residual, builder = prepared.layout.residual, prepared.builder
+    if residual is None or not residual.n_dispersion:
         return None
-    return prepared.builder.dispersion * prepared.theta_scale[-residual.n_dispersion :]
+    rows = builder.shared.rows if isinstance(builder, FormBuilder) else builder
+    assert isinstance(rows, RowBuilder)
+    return rows.dispersion * prepared.theta_scale[-residual.n_dispersion :]

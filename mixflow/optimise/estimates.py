@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mixflow.design import Design
+from mixflow.design.forms import BasisArrays
 from mixflow.design.gram import GramArrays
-from mixflow.design.neighbours import BasisArrays
 from mixflow.design.observed import Observed
 from mixflow.design.rows import RowArrays
 from mixflow.likelihood.data import Data

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixflow.covariance import STRUCTURES, Known, Neighbours, Residual
+from mixflow.covariance import STRUCTURES, Known, Residual
 from mixflow.design import Design, RandomColumns
+from mixflow.design.forms import FormBuilder
 from mixflow.design.gram import GramBuilder
 from mixflow.design.layout import GroupBlock, Layout
-from mixflow.design.neighbours import NeighbourBuilder
 from mixflow.design.rows import RowBuilder, lay_out, nests
 from mixflow.model import Model, RandomEffect
 from mixflow.optimise import by_forms, large
 from mixflow.optimise.large import LargeBuilder
 
-Builder = GramBuilder | NeighbourBuilder | RowBuilder | LargeBuilder
+Builder = GramBuilder | FormBuilder | RowBuilder | LargeBuilder
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,8 @@ def prepare(design: Design, reml: bool, known_sigma: bool = False) -> Prepared:
     blocks = tuple(GroupBlock(g.name, g.n_levels, tuple(e.within for e in g.effects)) for g in groups)
     place = _place(design, groups[0].index if leads and groups else None)
     layout = Layout(blocks, len(design.coef_names), reml, _residual(design, place), leads)
-    layout = by_forms.layout(layout, design, groups[0].scaled if layout.n_leading else None, place)
+    lead = groups[0].scaled if layout.n_leading else None
+    layout = by_forms.layout(layout, design, lead, place, _spread(design)[0])
     residual = layout.residual
     scales = tuple(g.scale for g in groups)
     effects = tuple(effect for g in groups for effect in g.effects)
@@ -118,10 +119,9 @@ def _builder(
     known_sigma: bool,
 ) -> Builder:
     """Cross-products once, of each form where theta weighs few; else rows; sparse for one big outcome."""
-    if design.residual is not None and layout.residual is not None:
-        rows = RowBuilder.of(layout, design.Q, groups, place, design.residual.where, _spread(design)[0])
-        forms = layout.residual.combination
-        return NeighbourBuilder.of(rows, groups, forms.level) if isinstance(forms, Neighbours) else rows
+    if design.residual is not None:
+        where, spread = design.residual.where, _spread(design)[0]
+        return by_forms.builder(RowBuilder.of(layout, design.Q, groups, place, where, spread), groups)
     if large.applies(layout) and not known_sigma:
         return LargeBuilder.of(layout, design.Q, groups)
     return GramBuilder.of(layout, design.Q, groups)

@@ -1,4 +1,4 @@
-"""Residuals that are Markov in time: Grams by form say what the rows say."""
+"""Residuals that are Markov in time, or of few variances: Grams by form say what the rows say."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from mixflow.api.fitting import residual_side
 from mixflow.backend import jax, jnp
 from mixflow.covariance import AR1, Neighbours, OrnsteinUhlenbeck
 from mixflow.design import Design, build
+from mixflow.design.forms import FormBuilder
 from mixflow.design.layout import Layout
 from mixflow.design.neighbours import NeighbourBuilder
 from mixflow.design.observed import observe
 from mixflow.design.rows import RowBuilder
+from mixflow.design.spread import SpreadBuilder
 from mixflow.formula import parse
 from mixflow.likelihood.data import gram_at
 from mixflow.likelihood.near import near
@@ -61,34 +63,35 @@ def _by_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _data(design: Design, weights: np.ndarray | None) -> tuple[Prepared, object]:
     prepared, values = prepare(design, True), _values()
-    assert isinstance(prepared.builder, NeighbourBuilder | RowBuilder)
+    assert isinstance(prepared.builder, FormBuilder | RowBuilder)
     arrays = prepared.builder.build(values, observe(values, design.Q, design.R, weights))
     return prepared, data_of(prepared, arrays)
 
 
 @pytest.mark.parametrize(
-    ("formula", "residual", "weighted"),
+    ("formula", "residual", "spread", "weighted"),
     [
-        ("~ x + arm + (1 | subject)", "ar1(visit | subject)", True),
-        ("~ x + arm + (x | site) + (1 | batch)", "ou(time | subject)", False),
-        ("~ x + (1 | subject) + (1 | batch)", "ou(time | subject)", False),
+        ("~ x + arm + (1 | subject)", "ar1(visit | subject)", None, True),
+        ("~ x + arm + (x | site) + (1 | batch)", "ou(time | subject)", None, False),
+        ("~ x + (1 | subject) + (1 | batch)", "ou(time | subject)", None, False),
+        ("~ x + arm + (1 | subject)", None, "~ site", True),
     ],
 )
 def test_gram_and_its_derivatives_are_those_of_the_rows(
-    formula: str, residual: str, weighted: bool, monkeypatch: pytest.MonkeyPatch
+    formula: str, residual: str | None, spread: str | None, weighted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a feature cannot see a coefficient, and where a group spans the units of correlated rows."""
-    design = build(parse(formula), FRAME, **residual_side(residual, None))
+    design = build(parse(formula), FRAME, **residual_side(residual, spread))
     weights = np.random.default_rng(1).gamma(2.0, size=_values().shape) if weighted else None
     forms, basis = _data(design, weights)
-    assert isinstance(forms.builder, NeighbourBuilder)
+    assert isinstance(forms.builder, NeighbourBuilder if residual else SpreadBuilder)
     _by_rows(monkeypatch)
     laid, rows = _data(design, weights)
     assert isinstance(laid.builder, RowBuilder)
     ours, about = _derivatives(forms.layout, False), _derivatives(forms.layout, True)
     theirs = _derivatives(laid.layout, False)
-    for rho in (-0.7, 0.0, 0.4, 30.0):
-        theta = np.r_[forms.layout.start[: forms.layout.n_random], rho]
+    for last in (-0.7, 0.0, 0.4, 30.0 if residual else 3.0):
+        theta = np.r_[forms.layout.start[:-1], last]
         for found, close, told in zip(
             ours(basis, theta), about(basis, theta), theirs(rows, theta), strict=True
         ):
@@ -143,7 +146,11 @@ def test_estimates_are_those_of_the_rows_and_of_the_feature_alone(monkeypatch: p
 def test_rows_where_forms_would_be_many() -> None:
     """Times that never repeat have a gap for each pair; a model of the spread weighs every row by itself."""
     frame = FRAME.assign(time=np.random.default_rng(0).random(len(FRAME)))
-    for residual, spread in (("ou(time | subject)", None), ("ar1(visit | subject)", "~ arm")):
+    for residual, spread in (
+        ("ou(time | subject)", None),
+        ("ar1(visit | subject)", "~ arm"),
+        (None, "~ time"),
+    ):
         design = build(parse("~ x + (1 | subject)"), frame, **residual_side(residual, spread))
         assert isinstance(prepare(design, True).builder, RowBuilder)
 
