@@ -108,13 +108,11 @@ def groups(study: Study, found: Ingested) -> dict[str, xr.Dataset]:
     )
     return {
         "data": data,
-        "data/samples": sheets.to_dataset(found.sheet, found.joined.ids).assign_attrs(_sheet_attrs(study)),
+        "data/samples": sheets.to_dataset(found.sheet, found.joined.ids).assign_attrs(
+            unit=study.samples.unit or ""
+        ),
         "data/features": frames.dataset(found.annotation, "feature"),
     }
-
-
-def _sheet_attrs(study: Study) -> dict[str, str]:
-    return {"order": study.samples.order or "", "unit": study.samples.unit or ""}
 
 
 def _scale(study: Study, table: RawTable) -> str:

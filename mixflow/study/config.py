@@ -179,7 +179,6 @@ def _samples(raw: dict[str, Any], columns: dict[str, Column], find: _Finder) -> 
         role=Role(role["column"], {k: _names(v) for k, v in role.items() if k != "column" and v})
         if role
         else None,
-        order=raw["order"],
         unit=unit["column"] if unit else None,
         allow_repeats=bool(unit and unit["allow_repeats"]),
         sheet=raw["sheet"],

@@ -110,7 +110,6 @@ def attempt(
     columns, values = {}, {}
     for name in raw.text.columns:
         values[name], columns[name] = _typed(study, raw, name, (role == "sample").to_numpy(), name in used)
-    _check_order(study, raw, columns)
     rows = pd.Series([np.nan if row is None else row for row in raw.rows], index=raw.text.index, dtype=float)
     frame = pd.DataFrame(values, index=raw.text.index)
     return Sheet(frame, role, columns, rows, raw.file, tuple(raw.notes), raw.choice), raw.problems
@@ -261,9 +260,7 @@ def _check_declared(study: Study, raw: Raw) -> None:
     samples = study.samples
     named = [(("samples", "columns", name), name) for name in samples.columns]
     named += [(("samples", "role"), samples.role.column)] if samples.role else []
-    named += [
-        (("samples", key), name) for key, name in (("order", samples.order), ("unit", samples.unit)) if name
-    ]
+    named += [(("samples", "unit"), samples.unit)] if samples.unit else []
     for keys, name in named:
         if name not in raw.text.columns:
             raw.problems.append(
@@ -274,19 +271,6 @@ def _check_declared(study: Study, raw: Raw) -> None:
                     remedy=near(name, list(raw.text.columns)) + raw.choice,
                 )
             )
-
-
-def _check_order(study: Study, raw: Raw, columns: dict[str, SheetColumn]) -> None:
-    name = study.samples.order
-    if name in columns and columns[name].kind != "number":
-        raw.problems.append(
-            Problem(
-                "the run order must be a number",
-                **study.place("samples", "order"),
-                value=name,
-                remedy=f"declare samples.columns.{name}: {{type: number}}, or use another column",
-            )
-        )
 
 
 def lines(sheet: Sheet, ids: Iterable[str]) -> list[int | None]:

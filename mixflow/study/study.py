@@ -74,7 +74,6 @@ class Samples:
     derive: tuple[Derived, ...]
     columns: dict[str, Column]
     role: Role | None
-    order: str | None
     unit: str | None
     allow_repeats: bool
     sheet: str | None = None

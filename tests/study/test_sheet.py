@@ -198,23 +198,13 @@ def test_derive_from_nowhere_and_onto_a_column(files):
 
 
 def test_columns_that_are_not_there(files):
-    files.edit("  id: sample", "  id: sample\n  unit: patiant\n  order: run\n  role: kind")
+    files.edit("  id: sample", "  id: sample\n  unit: patiant\n  role: kind")
     found = refused(files)
     assert {(p.row, p.column, p.value) for p in found} == {
         (8, "samples.unit", "patiant"),
-        (9, "samples.order", "run"),
-        (10, "samples.role", "kind"),
+        (9, "samples.role", "kind"),
     }
     assert "did you mean `patient`" in next(p.remedy for p in found if p.value == "patiant")
-
-
-def test_run_order_must_be_a_number(files):
-    (found,) = refused(files.edit("  id: sample", "  id: sample\n  order: site"))
-    assert (found.row, found.column, found.value) == (
-        8,
-        "samples.order",
-        "site",
-    ) and "type: number" in found.remedy
 
 
 def test_many_bad_cells_are_counted(files):
