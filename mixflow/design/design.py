@@ -156,7 +156,7 @@ def build(
         offset=_offset(terms, table.columns),
         response=None if terms.response is None else evaluate(terms.response, table.columns),
         rows=table.rows,
-        labels=tuple(str(label) for label in table.columns.index),
+        labels=tuple(map(str, table.columns.index.tolist())),
         dropped=table.dropped,
         variables=variables(table.columns, tuple(read), fixed.coded),
         frame=table.columns,
@@ -232,11 +232,13 @@ def _smooth(basis: SmoothBasis, frame: pd.DataFrame) -> RandomColumns:
 
 def _levels(keys: Sequence[pd.Series]) -> tuple[tuple[str, ...], np.ndarray]:
     """Observed combinations of the factors' levels, in the order of the levels, and each row's number."""
-    codes = np.column_stack([key.cat.codes.to_numpy() for key in keys])
-    seen, index = np.unique(codes, axis=0, return_inverse=True)
-    names = [list(key.cat.categories) for key in keys]
-    levels = tuple(":".join(names[k][code] for k, code in enumerate(row)) for row in seen)
-    return levels, index.reshape(-1).astype(np.int32)
+    names = [key.cat.categories.tolist() for key in keys]
+    widths = tuple(len(own) for own in names)
+    cell = np.ravel_multi_index([key.cat.codes.to_numpy().astype(np.int64) for key in keys], widths)
+    seen, index = np.unique(cell, return_inverse=True)
+    codes = (own.tolist() for own in np.unravel_index(seen, widths))
+    parts = ([own[code] for code in some] for own, some in zip(names, codes, strict=True))
+    return tuple(map(":".join, zip(*parts, strict=True))), index.reshape(-1).astype(np.int32)
 
 
 def _like(new: pd.Series, old: pd.Series) -> pd.Series:

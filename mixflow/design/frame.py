@@ -101,17 +101,20 @@ def as_column(column: pd.Series) -> pd.Series:
 
 def as_factor(column: pd.Series) -> pd.Series:
     """The column as Categorical of text: order of a Categorical kept, else sorted (numbers by size)."""
-    if not isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(object)
-        known = column.dropna().unique().tolist()
-        column = column.astype(pd.CategoricalDtype(_sorted(known)))
-    labels = [level_text(level) for level in column.cat.categories]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes, levels = column.cat.codes.to_numpy(), column.cat.categories.tolist()
+    else:
+        found, known = pd.factorize(column.astype(object))
+        levels = _sorted(list(known))
+        place = {level: i for i, level in enumerate(levels)}
+        codes = np.array([*(place[level] for level in known), -1])[found]
+    labels = [level_text(level) for level in levels]
     if len(set(labels)) < len(labels):
         raise MixflowError(
             Problem("Two levels are written alike", column=str(column.name), value=str(labels))
         )
-    codes = pd.Categorical.from_codes(column.cat.codes, categories=labels)
-    return pd.Series(codes, index=column.index, name=column.name)
+    factor = pd.Categorical.from_codes(codes, categories=labels)
+    return pd.Series(factor, index=column.index, name=column.name)
 
 
 def _sorted(levels: list) -> list:

@@ -15,7 +15,7 @@ from mixflow.design.layout import Layout
 from mixflow.likelihood import near_derivatives, taylor
 from mixflow.likelihood.data import Data, Gram, Near
 from mixflow.likelihood.exact import Pieces, pieces
-from mixflow.likelihood.traces import Moved, eliminate, forms, solve, stacked, traces
+from mixflow.likelihood.traces import Moved, eliminate, forms, slope, solve, stacked, traces
 
 
 def expand(layout: Layout, data: Data, theta: jax.Array) -> tuple[Pieces, Pieces, Pieces]:
@@ -34,7 +34,7 @@ def closed(layout: Layout, gram: Gram, theta: jax.Array) -> tuple[Pieces, Pieces
     """The same by closed forms."""
     moved = _moved(layout, theta)
     firsts = [m.first for m in moved]
-    leading = eliminate(layout, gram, theta, firsts[0] if layout.n_leading else jnp.zeros((0, 1, 1)))
+    leading = eliminate(layout, gram, theta, firsts)
     corner = solve(layout, leading, theta)
     counted = corner.pivots if layout.reml else corner.pivots[: layout.n_corner_effects]
     value = Pieces(leading.logdet + jnp.log(counted).sum(), corner.rss)
@@ -42,7 +42,7 @@ def closed(layout: Layout, gram: Gram, theta: jax.Array) -> tuple[Pieces, Pieces
     residual = jnp.concatenate([-corner.solution, jnp.ones(1)])[:, None]
     form = forms(layout, leading, corner.N, firsts, residual)
     squares = [jnp.einsum("lar,lbr->ab", y, y) for y in form.seen]
-    gradient = Pieces(_slope(trace.sums, moved), -_slope(squares, moved))
+    gradient = Pieces(trace.of(firsts), -slope(squares, firsts))
     hessian = Pieces(
         _curvature(trace.sums, moved) - trace.pairs, 2.0 * form.pairs[..., 0, 0] - _curvature(squares, moved)
     )
@@ -54,15 +54,8 @@ def _moved(layout: Layout, theta: jax.Array) -> list[Moved]:
     found = []
     for group in layout.groups:
         own = [by_theta(effect, theta[part]) for owner, effect, part in layout.slices if owner is group]
-        found.append(stacked(layout, group, own))
+        found.append(stacked(group, own))
     return found
-
-
-def _slope(weights: list[jax.Array], moved: list[Moved]) -> jax.Array:
-    """<weights, Gamma_i> of all parameters. (q,)."""
-    return jnp.concatenate(
-        [jnp.zeros(0), *((w * m.first).sum(axis=(1, 2)) for w, m in zip(weights, moved, strict=True))]
-    )
 
 
 def _curvature(weights: list[jax.Array], moved: list[Moved]) -> jax.Array:

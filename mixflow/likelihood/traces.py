@@ -64,7 +64,7 @@ def product(a: jax.Array, b: jax.Array) -> jax.Array:
     return sum((a[..., :, c, None] * b[..., c, None, :] for c in range(1, k)), a[..., :, :1] * b[..., :1, :])
 
 
-def stacked(layout: Layout, group: GroupBlock, found: list[tuple[jax.Array, jax.Array | None]]) -> Moved:
+def stacked(group: GroupBlock, found: list[tuple[jax.Array, jax.Array | None]]) -> Moved:
     """A group's structures side by side: (s', k', k') and (s', s', k', k') of each -> the group's k columns."""
     firsts, seconds, place, count = [], [], 0, 0
     for first, second in found:
@@ -77,8 +77,11 @@ def stacked(layout: Layout, group: GroupBlock, found: list[tuple[jax.Array, jax.
     return Moved(jnp.concatenate(firsts), tuple(seconds))
 
 
-def eliminate(layout: Layout, gram: Gram, theta: jax.Array, moved: jax.Array) -> Leading:
-    """Take the leading group out of the corner, and say how that moves with its parameters (s, k, k)."""
+def eliminate(layout: Layout, gram: Gram, theta: jax.Array, firsts: list[jax.Array]) -> Leading:
+    """Take the leading group out of the corner, and say how that moves with its parameters.
+
+    ``firsts``: derivatives of Gamma (s, k, k) of each group.
+    """
     A, B, corner = gram.blocks, gram.border, gram.corner
     if not layout.n_leading:
         return Leading(jnp.zeros(()), A, A, B, corner, jnp.zeros((0, *corner.shape)))
@@ -90,7 +93,7 @@ def eliminate(layout: Layout, gram: Gram, theta: jax.Array, moved: jax.Array) ->
         lower, pivots = jax.vmap(ldl)(product(lam.T, product(A, lam)) + jnp.eye(len(lam)))
         G = product(lam, product(jax.vmap(inverse)(lower, pivots), lam.T))
         R = jnp.eye(len(lam)) - product(A, G)
-    moves = jnp.concatenate([G[None], product(jnp.swapaxes(R, 1, 2), product(moved[:, None], R))])
+    moves = jnp.concatenate([G[None], product(jnp.swapaxes(R, 1, 2), product(firsts[0][:, None], R))])
     s, m = moves.shape[0], corner.shape[0]
     right = jnp.moveaxis(product(moves, B), 0, 2).reshape(-1, s * m)
     all_of = jnp.moveaxis((B.reshape(-1, m).T @ right).reshape(m, s, m), 1, 0)
@@ -124,6 +127,16 @@ class Traces(NamedTuple):
 
     sums: list[jax.Array]
     pairs: jax.Array  # (s, s) tr(P V_i P V_j)
+
+    def of(self, firsts: list[jax.Array]) -> jax.Array:
+        """tr(P V_i) of all parameters. (s,)."""
+        return slope(self.sums, firsts)
+
+
+def slope(weights: list[jax.Array], firsts: list[jax.Array]) -> jax.Array:
+    """<weights, Gamma_i> of all parameters. (s,)."""
+    each = ((w * first).sum(axis=(1, 2)) for w, first in zip(weights, firsts, strict=True))
+    return jnp.concatenate([jnp.zeros(0), *each])
 
 
 def traces(layout: Layout, leading: Leading, N: jax.Array, firsts: list[jax.Array]) -> Traces:

@@ -25,8 +25,8 @@ Tree = TypeVar("Tree")
 BLOCK_FLOATS = 2**18
 """Numbers in the Gram of a block: keeps an iteration's working set near the processor's cache."""
 
-STEPS = 3
-"""Newton steps between two looks at which features are finished."""
+FIRST, STEPS = 6, 2
+"""Newton steps before the first look at which features are finished, and between two such looks."""
 
 MAX_ITERATIONS = 240
 
@@ -46,11 +46,12 @@ def minimise(layout: Layout, data: Data, start: np.ndarray) -> State:
     ``done`` marks those that converged, with a finite ``value``.
     """
     state = fresh(layout, start)
-    active = np.arange(len(start))
-    while len(active) and state.iterations[active[0]] < MAX_ITERATIONS:
-        new = _mapped(_advance, layout, take(data, active), take(state, active))
+    active, until = np.arange(len(start)), FIRST
+    while len(active) and until <= MAX_ITERATIONS:
+        limit = np.full(len(active), until)
+        new = _mapped(_advance, layout, take(data, active), (take(state, active), limit))
         jax.tree.map(lambda target, source, rows=active: _put(target, rows, source), state, new)
-        active = active[~new.done]
+        active, until = active[~new.done], until + STEPS
     return state
 
 
@@ -63,8 +64,12 @@ def _put(target: np.ndarray, rows: np.ndarray, source: np.ndarray) -> None:
     target[rows] = source
 
 
-def _advance(layout: Layout, data: Data, state: State) -> State:
-    return jax.lax.fori_loop(0, STEPS, lambda _, s: iterate(layout, data, s), state)
+def _advance(layout: Layout, data: Data, argument: tuple[State, jax.Array]) -> State:
+    """Iterate to the end, or until so many iterations."""
+    state, until = argument
+    return jax.lax.while_loop(
+        lambda s: ~s.done & (s.iterations < until), lambda s: iterate(layout, data, s), state
+    )
 
 
 def summaries(layout: Layout, data: Data, theta: np.ndarray) -> Summary:

@@ -165,8 +165,11 @@ def _fit_buckets(
     status = screen(data, prepared)
     out["status"][ids] = status
     buckets: dict[tuple, list[int]] = {}
-    for i in np.flatnonzero(status == Status.NOT_RUN):
-        buckets.setdefault(bucket(n_levels[i]), []).append(int(i))
+    run = np.flatnonzero(status == Status.NOT_RUN)
+    sizes, place = np.unique(n_levels[run], axis=0, return_inverse=True)
+    own = [bucket(size) for size in sizes]
+    for i, at in zip(run.tolist(), place.reshape(-1).tolist(), strict=True):
+        buckets.setdefault(own[at], []).append(i)
     done = len(out["status"]) - sum(map(len, buckets.values()))
     for (order, sizes), members in sorted(buckets.items()):
         _fit_bucket(design, prepared, data, out, shared, order, sizes, np.array(members))
@@ -321,7 +324,9 @@ def _theta_scale(prepared: Prepared, data: Ragged, members: np.ndarray) -> np.nd
     """t with theta = theta' / t, feature by feature, from the scales of the columns of z. (N, q)."""
     parts = [np.zeros((len(members), 0))]
     for _, effect, scale in _columns(prepared, data, members):
-        parts.append(np.array([effect.scaling(row) for row in scale]).reshape(len(members), -1))
+        rows, place = np.unique(scale, axis=0, return_inverse=True)
+        own = np.array([effect.scaling(row) for row in rows]).reshape(len(rows), -1)
+        parts.append(own[place.reshape(-1)])
     return np.concatenate(parts, axis=1)
 
 

@@ -34,7 +34,7 @@ def _kernels() -> Iterator[jax.extend.core.ClosedJaxpr]:
     arrays = prepared.builder.build(y, observe(y, design.Q, design.R, None))
     gram = Gram(*arrays[:4])
     state = fresh(prepared.layout, np.tile(prepared.layout.start, (3, 1)))
-    yield jax.make_jaxpr(mapped._compiled(mapped._advance, prepared.layout))(gram, state)
+    yield jax.make_jaxpr(mapped._compiled(mapped._advance, prepared.layout))(gram, (state, np.full(3, 6)))
     yield jax.make_jaxpr(mapped._compiled(mapped.summarise, prepared.layout))(gram, state.theta)
 
 
