@@ -56,6 +56,10 @@ class Generalised:
     def layout(self) -> Layout:
         return self.shape.layout
 
+    @property
+    def builder(self) -> None:
+        """No Gram is built: `components` asks for it where residuals have a dispersion."""
+
 
 def prepare(designs: Mapping[str, Design], family: Family, nodes: int = 1) -> Generalised:
     """Lay out rows and columns. ``designs`` by the names of the family's predictors, all of the same rows."""

@@ -21,8 +21,10 @@ from mixflow.optimise.modes import Point
 RIDGE = 1e-3
 """Information added to each coefficient (columns of unit mean square): keeps separated ones from running away."""
 
-STEPS = 12
+STEPS = 8
 ROUNDS = 2
+ENOUGH = 0.1
+"""A step that promises less on the scale of J is the last of a round."""
 SMALLEST, LARGEST = 0.1, 10.0
 """theta stays within these by EM steps (columns of unit mean square, on the scale of the predictor)."""
 
@@ -66,7 +68,7 @@ def joint_mode(
 
     x = Effects(u.lead, jnp.concatenate([u.corner, psi[:p]]))
     going = lambda s: ~s.done & (s.steps < STEPS)  # noqa: E731
-    state = jax.lax.while_loop(going, lambda s: modes.step(s, at, 1e-2), modes.fresh(x))
+    state = jax.lax.while_loop(going, lambda s: modes.step(s, at, ENOUGH), modes.fresh(x))
     x = state.point.u
     return psi.at[:p].set(x.corner[c:]), Effects(x.lead, x.corner[:c])
 

@@ -15,7 +15,7 @@ import numpy as np
 from mixflow.backend import Array, jax
 from mixflow.likelihood.generalised import Effects
 
-DECREMENT = 1e-8
+DECREMENT = 1e-6
 """Converged when a quasi-Newton step promises less than this on the scale of -2 log-likelihood."""
 
 LONGEST = 2.0
