@@ -14,11 +14,12 @@ import yaml
 
 import mixflow
 from mixflow.errors import MixflowError
-from mixflow.pipeline import local, setup
+from mixflow.pipeline import fit, local, setup
 from mixflow.pipeline.paths import Paths
 from mixflow.store import zarr_io
 from mixflow.study import config
 from mixflow.study.validate import validate
+from tests.pipeline import proteins
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 PATHS = Paths("trials")
@@ -87,8 +88,8 @@ def tree(folder: Path) -> xr.DataTree:
 def test_the_random_effects_meta_analysis_is_that_of_metafor(tree: xr.DataTree) -> None:
     """tau2, estimate, standard error and z of rma(yi, vi): tests/reference/engine/known_bcg.json."""
     r = json.loads((REFERENCE / "engine" / "known_bcg.json").read_text())
-    fit = tree["fits/random"].to_dataset().sel(feature="bcg")
-    assert float(fit["variance"].values[0]) == pytest.approx(r["tau2"][0], rel=1e-4)
+    found = tree["fits/random"].to_dataset().sel(feature="bcg")
+    assert float(found["variance"].values[0]) == pytest.approx(r["tau2"][0], rel=1e-4)
     told = tree["tests/random"].to_dataset().sel(feature="bcg", contrast="mean")
     (mean,) = r["coefficients"]
     for column, key in {"estimate": "estimate", "std_error": "se", "statistic": "z", "p_value": "p"}.items():
@@ -121,12 +122,12 @@ def test_without_random_effects_known_variances_give_weighted_least_squares_and_
 
 
 def test_the_residual_variance_of_a_share_is_the_mean_known_one(tree: xr.DataTree) -> None:
-    fit, mean = tree["fits/random"].to_dataset(), trials()["vi"].mean()
-    assert float(fit["variance"].sel(feature="bcg")[1]) == pytest.approx(mean)
+    own, mean = tree["fits/random"].to_dataset(), trials()["vi"].mean()
+    assert float(own["variance"].sel(feature="bcg")[1]) == pytest.approx(mean)
     without = trials()["vi"].drop(3).mean()  # the feature `other` was not measured in trial 4
-    assert float(fit["variance"].sel(feature="other")[1]) == pytest.approx(without)
-    tau2 = float(fit["variance"].sel(feature="bcg")[0])
-    assert float(fit["share"].sel(feature="bcg")[0]) == pytest.approx(tau2 / (tau2 + mean))
+    assert float(own["variance"].sel(feature="other")[1]) == pytest.approx(without)
+    tau2 = float(own["variance"].sel(feature="bcg")[0])
+    assert float(own["share"].sel(feature="bcg")[0]) == pytest.approx(tau2 / (tau2 + mean))
     r2 = tree["analyses/random/r2"].to_dataset()
     np.testing.assert_allclose(r2["var_residual"].values, [mean, without])
 
@@ -183,3 +184,29 @@ def test_a_wrong_column_is_told_at_its_key(tmp_path: Path, change: dict, column:
     (problem,) = validate(write(tmp_path, {"m": {"formula": "~ ablat", **change}}))
     assert problem.column == column
     assert told in f"{problem.message} {problem.remedy}"
+
+
+def test_rows_of_a_protein_weigh_as_their_sample(tmp_path: Path) -> None:
+    """The store's fit is that of the same rows as a long table, each with the weight of its run."""
+    path = proteins.write(tmp_path)
+    runs = pd.read_csv(tmp_path / "runs.tsv", sep="\t")
+    runs["size"] = np.linspace(0.5, 2.5, len(runs))
+    runs.to_csv(tmp_path / "runs.tsv", sep="\t", index=False)
+    text = yaml.safe_load(path.read_text())
+    formula = text["models"]["rows"]["formula"]
+    text["models"] = {"rows": {**text["models"]["rows"], "weights": "size"}}
+    path.write_text(yaml.safe_dump(text, sort_keys=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        study = config.load(path)
+        for step in (local.ingest, local.batch):
+            step(study, lambda _: None)
+        task = fit.load_task(study, "rows", Paths("small").data, None)
+        found = fit.fit_part(study, task)
+    assert task.feature_of_row is not None
+    long = task.frame.assign(y=task.values, protein=task.feature_ids[task.feature_of_row])
+    alone = mixflow.fit(f"y {formula}", long, feature="protein", weights="size").model
+    plain = mixflow.fit(f"y {formula}", long, feature="protein").model
+    order = pd.Index(alone.feature_ids).get_indexer(found.feature_ids)
+    np.testing.assert_allclose(found.loglik, alone.loglik[order], rtol=1e-9)
+    assert np.abs(alone.loglik - plain.loglik).max() > 0.1

@@ -49,6 +49,18 @@ def test_residual_structure_and_its_estimates_are_told(tree: xr.DataTree) -> Non
     assert "ar1 of the residuals 0.5 (0.25 to 0.75)." in text and "nan" not in text
 
 
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("weights", "The residual variance of a sample was inversely proportional to size."),
+        ("variances", "Residual variances were known (size) and not estimated."),
+    ],
+)
+def test_weights_and_known_variances_are_told(tree: xr.DataTree, key: str, told: str) -> None:
+    fit = tree["fits/mixed"].to_dataset(inherit=False).assign_attrs({key: "size"})
+    assert told in text_with(tree, fits__mixed=fit)[0]
+
+
 @pytest.mark.parametrize("rows_fitted", [False, True])
 def test_how_precursors_became_proteins_is_told(tree: xr.DataTree, rows_fitted: bool) -> None:
     reasons = np.array(["", "", "shared by several proteins"], dtype=object)

@@ -309,3 +309,12 @@ def test_parameters_of_structures_are_a_table_and_told_beside_the_formula(tree: 
     assert "structure_ignored" not in made["variance"].tables
     text = page(xr.DataTree.from_dict(groups))
     assert "residual <code>ar1(day | subject)</code><br>dispersion <code>~ sex</code>" in text
+    assert (
+        "; residual <code>ar1(day | subject)</code>; dispersion <code>~ sex</code>" in text
+    )  # summary, analyses
+    told = made["summary"].tables["models"].set_index("model").loc["mixed"]
+    told = told.iloc[0] if isinstance(told, pd.DataFrame) else told
+    assert (
+        told["structure"] == "residual: ar1(day | subject); dispersion: ~ sex"
+        and told["df"] == "satterthwaite"
+    )
