@@ -10,10 +10,10 @@ import numpy as np
 from mixflow.backend import jax, jnp
 from mixflow.family.base import Family, Predictor
 from mixflow.family.binomial import Binomial, below_of_trials, pooled_share, trials_only
-from mixflow.family.counts import rise
+from mixflow.family.gammas import gamma_excess
 from mixflow.family.links import LOG, LOGIT, Link, ProbabilityLink
 from mixflow.family.proportions import draw_beta
-from mixflow.family.special import log1p_ratio, log_add
+from mixflow.family.special import log1p_ratio, log_add, softplus
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,10 @@ class BetaBinomial(Family):
 
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
         """The binomial density and what overdispersion adds to it, which goes to zero as phi grows."""
-        link, log_phi = cast(ProbabilityLink, self.mu), eta[1]
-        n = y[0] + y[1]
-        log_mu, log_rest = link.log_inverse(eta[0]), link.log_complement(eta[0])
-        extra = _extra(y[0], n, log_mu, log_phi) + _extra(y[1], n, log_rest, log_phi)
-        rises = _rise(y[0], log_mu + log_phi) + _rise(y[1], log_rest + log_phi) - _rise(n, log_phi)
-        return self._binomial.log_density(y, eta, own) + extra + rises
+        link = cast(ProbabilityLink, self.mu)
+        return self._binomial.log_density(y, eta, own) + _overdispersion(
+            y[0], y[1], link.log_inverse(eta[0]), link.log_complement(eta[0]), eta[1]
+        )
 
     def mean(self, eta: jax.Array, own: jax.Array) -> jax.Array:
         return self.mu.inverse(eta[0])
@@ -97,20 +95,55 @@ class BetaBinomial(Family):
         return y[0] / (y[0] + y[1])
 
 
+@jax.custom_jvp
+def _overdispersion(
+    y: jax.Array, rest: jax.Array, log_mu: jax.Array, log_rest: jax.Array, log_phi: jax.Array
+) -> jax.Array:
+    """Log density of the beta-binomial less that of the binomial."""
+    n = y + rest
+    extra = _extra(y, n, log_mu, log_phi) + _extra(rest, n, log_rest, log_phi)
+    return extra + _rise(y, log_mu + log_phi) + _rise(rest, log_rest + log_phi) - _rise(n, log_phi)
+
+
+@_overdispersion.defjvp
+def _overdispersion_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+    """By log mu (and log(1 - mu) alike): a (psi(a + y) - psi(a)) - y, a = mu phi. y is data."""
+    y, rest, log_mu, log_rest, log_phi = primals
+    of_y, of_rest = _by_log_a(y, log_mu + log_phi), _by_log_a(rest, log_rest + log_phi)
+    of_phi = of_y + of_rest - _by_log_a(y + rest, log_phi)
+    slope = (of_y - y) * tangents[2] + (of_rest - rest) * tangents[3] + of_phi * tangents[4]
+    return _overdispersion(*primals), slope
+
+
+def _by_log_a(y: jax.Array, log_a: jax.Array) -> jax.Array:
+    """a (psi(a + y) - psi(a)), about y where a is large."""
+    log_y = _log(y)
+    log_sum = log_add(log_a, log_y)
+    left = gamma_excess(log_sum, 1) * jnp.exp(log_a - log_sum) - gamma_excess(log_a, 1)
+    large = log_a > log_y
+    ratio = jnp.exp(jnp.where(large, log_y - log_a, 0.0))
+    dispersed = jnp.exp(jnp.where(large, 0.0, log_a)) * softplus(jnp.where(large, 0.0, log_y - log_a))
+    return left + jnp.where(large, y * log1p_ratio(ratio), dispersed)
+
+
+def _log(y: jax.Array) -> jax.Array:
+    """log y, of zero a number so low that its exponential is nothing beside any other."""
+    return jnp.where(y > 0, jnp.log(jnp.where(y > 0, y, 1.0)), -2000.0)
+
+
 def _rise(y: jax.Array, log_size: jax.Array) -> jax.Array:
-    some = y > 0
-    return jnp.where(some, rise(jnp.where(some, y, 1.0), jnp.where(some, log_size, 0.0)), 0.0)
+    return gamma_excess(log_add(log_size, _log(y))) - gamma_excess(log_size)
 
 
 def _extra(y: jax.Array, n: jax.Array, log_mu: jax.Array, log_phi: jax.Array) -> jax.Array:
     """(a + y) log((a + y) / ((phi + n) mu)), a = mu phi: of a large phi y - n mu, of a small one y log(y / (n mu))."""
-    some, log_n = y > 0, jnp.log(n)
-    log_y = jnp.where(some, jnp.log(jnp.where(some, y, 1.0)), -800.0)
+    log_y, log_n = _log(y), _log(n)
     log_all = log_add(log_phi, log_n)
-    log_sum = jnp.where(some, log_add(log_mu + log_phi, log_y), log_mu + log_phi)
+    log_sum = log_add(log_mu + log_phi, log_y)
     log_ratio = log_sum - log_all - log_mu
     near = jnp.abs(log_ratio) < 0.5
-    of_y = jnp.exp(jnp.where(near & some, log_y - log_all - log_mu, 0.0))
-    x = jnp.where(near & some, of_y, 0.0) - jnp.where(near, jnp.exp(log_n - log_all), 0.0)
+    x = jnp.exp(jnp.where(near, log_y - log_all - log_mu, 0.0)) - jnp.exp(
+        jnp.where(near, log_n - log_all, 0.0)
+    )
     close = (y - n * jnp.exp(log_mu)) * (1.0 + x) * log1p_ratio(x)
     return jnp.where(near, close, jnp.exp(log_sum) * jnp.where(near, 0.0, log_ratio))

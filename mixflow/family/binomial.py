@@ -9,8 +9,8 @@ import numpy as np
 
 from mixflow.backend import jax, jnp
 from mixflow.family.base import Family, Predictor, first_outside
+from mixflow.family.gammas import log_factorial_excess, times_log_ratio
 from mixflow.family.links import LOGIT, Link, ProbabilityLink
-from mixflow.family.special import factorial_excess, times_log_ratio
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Binomial(Family):
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
         success, failure = y[0], y[1]
         n = success + failure
-        constant = factorial_excess(n) - factorial_excess(success) - factorial_excess(failure)
+        constant = log_factorial_excess(n) - log_factorial_excess(success) - log_factorial_excess(failure)
         of_success = times_log_ratio(success, n) + success * self._link.log_inverse(eta[0])
         return (
             constant + of_success + times_log_ratio(failure, n) + failure * self._link.log_complement(eta[0])

@@ -11,7 +11,7 @@ from mixflow.family.base import Family, Predictor
 from mixflow.family.gaussian import Gaussian, start_of_real
 from mixflow.family.intervals import log_between
 from mixflow.family.links import IDENTITY, LOG, PROBIT, Link
-from mixflow.family.special import log_normal_cdf
+from mixflow.family.normal import log_normal_cdf
 
 
 @dataclass(frozen=True)

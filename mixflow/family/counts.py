@@ -9,17 +9,11 @@ import numpy as np
 
 from mixflow.backend import jax, jnp
 from mixflow.family.base import Family, first_outside
-from mixflow.family.special import (
-    factorial_excess,
-    gamma_excess,
-    log1p_ratio,
-    log_add,
-    log_softplus,
-    softplus,
-)
+from mixflow.family.gammas import gamma_excess, log_factorial_excess
+from mixflow.family.special import log1p_ratio, log_add, log_softplus, poisson_gap, softplus
 
-_HUGE = 150.0
-"""log size beyond which a negative binomial is a Poisson, whatever the count."""
+_NONE = -2000.0
+"""log of a count of zero: e^-2000 is zero beside anything."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +32,55 @@ class CountFamily(Family):
 
 def poisson_log_density(y: jax.Array, log_mu: jax.Array) -> jax.Array:
     """Saturated density minus half the deviance (Loader, 2000): no digits are lost at counts of 1e9."""
-    positive = y > 0
-    safe = jnp.where(positive, y, 1.0)
-    d = jnp.where(positive, jnp.log(safe) - log_mu, 0.0)
-    half_deviance = safe * (d + jnp.expm1(-d))
-    at_zero = -jnp.exp(jnp.where(positive, 0.0, log_mu))
-    return jnp.where(positive, -half_deviance, at_zero) - factorial_excess(y)
+    some = y > 0
+    safe = jnp.where(some, y, 1.0)
+    half_deviance = safe * poisson_gap(jnp.where(some, jnp.log(safe) - log_mu, 0.0))
+    at_zero = -jnp.exp(jnp.where(some, 0.0, log_mu))
+    return jnp.where(some, -half_deviance, at_zero) - log_factorial_excess(y)
 
 
+@jax.custom_jvp
 def negative_binomial_log_density(y: jax.Array, log_mu: jax.Array, log_size: jax.Array) -> jax.Array:
     """Mean mu, variance mu + mu^2 / size. Goes over into the Poisson as size grows, without a seam.
 
     log f = log f at mu = y, minus half the deviance, y log(y / mu) - (y + size) log((y + size) / (mu + size)).
     """
-    positive = y > 0
-    safe = jnp.where(positive, y, 1.0)
+    some = y > 0
+    safe = jnp.where(some, y, 1.0)
     log_y = jnp.log(safe)
-    mu = jnp.where(positive, log_mu, 0.0)
-    size = jnp.where(positive, log_size, 0.0)
-    d = log_y - mu
-    deviance = safe * d + _logs_of_sums(safe, log_y, d, mu, size)
-    value = rise(safe, size) - factorial_excess(safe) - deviance
-    return jnp.where(positive, value, log_none(log_mu, log_size))
+    mu, size = jnp.where(some, log_mu, 0.0), jnp.where(some, log_size, 0.0)
+    deviance, log_sum = _half_deviance(safe, log_y, mu, size)
+    saturated = gamma_excess(log_sum) - gamma_excess(size) - log_factorial_excess(safe)
+    return jnp.where(some, saturated - deviance, log_none(log_mu, log_size))
+
+
+@negative_binomial_log_density.defjvp
+def _negative_binomial_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+    """By log mu: (y - mu) size / (size + mu). y is data: no derivative is taken by it."""
+    y, log_mu, log_size = primals
+    slope = _by_log_mu(y, log_mu, log_size) * tangents[1] + _by_log_size(y, log_mu, log_size) * tangents[2]
+    return negative_binomial_log_density(y, log_mu, log_size), slope
+
+
+def _by_log_mu(y: jax.Array, log_mu: jax.Array, log_size: jax.Array) -> jax.Array:
+    return (y - jnp.exp(log_mu)) * jax.lax.logistic(log_size - log_mu)
+
+
+def _by_log_size(y: jax.Array, log_mu: jax.Array, log_size: jax.Array) -> jax.Array:
+    """size (psi(size + y) - psi(size) + log(size / (size + mu)) + (mu - y) / (size + mu)).
+
+    As what the gamma functions leave, and size (log(1 - z) + z), z = (mu - y) / (size + mu).
+    """
+    log_y = jnp.where(y > 0, jnp.log(jnp.where(y > 0, y, 1.0)), _NONE)
+    log_all, log_sum = log_add(log_size, log_mu), log_add(log_size, log_y)
+    left = gamma_excess(log_sum, 1) * jnp.exp(log_size - log_sum) - gamma_excess(log_size, 1)
+    log_ratio = log_sum - log_all
+    near = jnp.abs(log_ratio) < 0.3
+    z = jax.lax.logistic(log_mu - log_size) - jnp.exp(jnp.where(near, log_y - log_all, 0.0))
+    size_z = -_by_log_mu(y, log_mu, log_size)
+    close = -size_z * z * log1p_ratio(jnp.where(near, -z, 0.0), 1)
+    far = jnp.exp(jnp.where(near, 0.0, log_size)) * log_ratio + size_z
+    return left + jnp.where(near, close, far)
 
 
 def log_none(log_mu: jax.Array, log_size: jax.Array) -> jax.Array:
@@ -76,25 +97,18 @@ def log_minus_log_none(log_mu: jax.Array, log_size: jax.Array) -> jax.Array:
     return log_size + log_softplus(log_mu - log_size)
 
 
-def rise(y: jax.Array, log_size: jax.Array) -> jax.Array:
-    """gamma_excess(size + y) - gamma_excess(size), y >= 1; zero where the size is huge."""
-    huge = log_size > _HUGE
-    low = jnp.where(huge, 0.0, log_size)
-    size = jnp.exp(low)
-    total = size + y
-    return jnp.where(huge, 0.0, gamma_excess(total, jnp.log(total)) - gamma_excess(size, low))
-
-
-def _logs_of_sums(y: jax.Array, log_y: jax.Array, d: jax.Array, mu: jax.Array, size: jax.Array) -> jax.Array:
-    """(y + size) log((mu + size) / (y + size)), all of log arguments but y; d = log(y / mu)."""
-    share = jax.lax.logistic(log_y - size)
-    log_ratio = log_add(size, mu) - log_add(size, log_y)
+def _half_deviance(
+    y: jax.Array, log_y: jax.Array, log_mu: jax.Array, log_size: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """y log(y / mu) + (y + size) log((mu + size) / (y + size)), and log(y + size); all log arguments but y."""
+    d, over_mu, over_y = log_y - log_mu, softplus(log_size - log_mu), softplus(log_size - log_y)
+    log_sum = log_y + over_y
+    log_ratio = over_mu - over_y - d
     near = jnp.abs(log_ratio) < 0.5
     gap = jnp.expm1(-jnp.where(near, d, 0.0))
-    close = y * gap * log1p_ratio(jnp.where(near, share * gap, 0.0))
-    bounded = jnp.where(near, 0.0, size)
-    far = (y + jnp.exp(bounded)) * jnp.where(near, 0.0, log_ratio)
-    return jnp.where(near, close, far)
+    close = y * (d + gap * log1p_ratio(jnp.where(near, jnp.exp(log_y - log_sum) * gap, 0.0)))
+    far = y * (over_mu - over_y) + jnp.exp(jnp.where(near, 0.0, log_size)) * log_ratio
+    return jnp.where(near, close, far), log_sum
 
 
 def counts_only(y: np.ndarray, family: str, least: int = 0) -> str | None:

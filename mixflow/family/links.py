@@ -12,7 +12,8 @@ from typing import ClassVar
 
 from mixflow.backend import jax, jnp
 from mixflow.errors import MixflowError, Problem
-from mixflow.family.special import log_normal_cdf, log_one_minus_exp, softplus
+from mixflow.family.normal import log_normal_cdf
+from mixflow.family.special import log_one_minus_exp, softplus
 
 
 @dataclass(frozen=True)

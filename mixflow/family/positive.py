@@ -15,8 +15,9 @@ from mixflow.family.base import (
     only_inside,
     weighted_moments,
 )
+from mixflow.family.gammas import gamma_excess
 from mixflow.family.links import LOG, Link
-from mixflow.family.special import HALF_LOG_2PI, gamma_excess, log_softplus, softplus
+from mixflow.family.special import HALF_LOG_2PI, log_softplus, softplus
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Gamma(Family):
         log_mu, inside = log_mean(self.mu, eta[0])
         log_y, shape = jnp.log(y[0]), jnp.exp(eta[1])
         d = log_y - log_mu
-        return only_inside(inside, -shape * (jnp.expm1(d) - d) - gamma_excess(shape, eta[1]) - log_y)
+        return only_inside(inside, -shape * (jnp.expm1(d) - d) - gamma_excess(eta[1]) - log_y)
 
     def mean(self, eta: jax.Array, own: jax.Array) -> jax.Array:
         return self.mu.inverse(eta[0])

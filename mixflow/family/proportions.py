@@ -9,8 +9,9 @@ import numpy as np
 
 from mixflow.backend import jax, jnp
 from mixflow.family.base import Family, Predictor, first_outside, weighted_moments
+from mixflow.family.gammas import gamma_excess
 from mixflow.family.links import LOG, LOGIT, Link, ProbabilityLink
-from mixflow.family.special import gamma_excess, log_one_minus_exp, softplus
+from mixflow.family.special import log_one_minus_exp, softplus
 
 _LARGEST = 1.0 - 2.0**-53
 
@@ -150,7 +151,7 @@ def beta_log_density(y: jax.Array, log_mu: jax.Array, log_rest: jax.Array, log_p
     log_y, log_not = jnp.log(y), jnp.log1p(-y)
     log_a, log_b = log_mu + log_phi, log_rest + log_phi
     a, b = jnp.exp(log_a), jnp.exp(log_b)
-    excess = gamma_excess(jnp.exp(log_phi), log_phi) - gamma_excess(a, log_a) - gamma_excess(b, log_b)
+    excess = gamma_excess(log_phi) - gamma_excess(log_a) - gamma_excess(log_b)
     return excess - log_y - log_not + a * (log_y - log_mu) + b * (log_not - log_rest)
 
 

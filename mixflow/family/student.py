@@ -9,9 +9,10 @@ import numpy as np
 
 from mixflow.backend import jax, jnp
 from mixflow.family.base import Family, Predictor, weighted_moments
+from mixflow.family.gammas import gamma_excess
 from mixflow.family.gaussian import finite_only
 from mixflow.family.links import IDENTITY, LOG, Link
-from mixflow.family.special import gamma_excess, log1p_ratio, softplus
+from mixflow.family.special import log1p_ratio, log_add, softplus
 
 _START_DF = 5.0
 
@@ -83,13 +84,12 @@ def _log_ratio_of_gammas(log_df: jax.Array) -> jax.Array:
     log_x = log_df - math.log(2.0)
     huge = log_x > 150.0
     low = jnp.where(huge, 0.0, log_x)
-    x = jnp.exp(low)
     large = low > 0.0
     ratio = 0.5 * jnp.exp(-jnp.where(large, low, 0.0))
     of_large = 0.5 * (1.0 + ratio) * log1p_ratio(ratio)
     small = jnp.where(large, 0.0, low)
     of_small = (jnp.exp(small) + 0.5) * softplus(-math.log(2.0) - small)
-    excess = gamma_excess(x + 0.5, jnp.log(x + 0.5)) - gamma_excess(x, low)
+    excess = gamma_excess(log_add(low, jnp.asarray(-math.log(2.0)))) - gamma_excess(low)
     return jnp.where(huge, 0.0, excess - 0.5 + jnp.where(large, of_large, of_small))
 
 

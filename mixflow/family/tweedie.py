@@ -9,8 +9,9 @@ import numpy as np
 
 from mixflow.backend import jax, jnp
 from mixflow.family.base import Family, Predictor, first_outside, weighted_moments
+from mixflow.family.gammas import gamma_excess
 from mixflow.family.links import LOG, Link
-from mixflow.family.special import expm1_ratio, gamma_excess, poisson_gap
+from mixflow.family.special import expm1_ratio, poisson_gap
 
 _TERMS = 84
 """Terms of the series. Up to a peak at _FEW they are its first ones, beyond it a window around the peak."""
@@ -75,7 +76,7 @@ class Tweedie(Family):
         number, shape, scale = self._as_amounts(eta, own)
         j, log_j, log_step = _points(jnp.log(number), number)
         d = log_j - jnp.log(number)
-        log_weight = log_step - j * poisson_gap(d) - gamma_excess(j, log_j) - log_j
+        log_weight = log_step - j * poisson_gap(d) - gamma_excess(log_j) - log_j
         amount = jax.scipy.special.gammainc(shape * j, jnp.maximum(y[0], 0.0) / scale)
         return jnp.where(y[0] < 0, 0.0, jnp.exp(-number) + jnp.sum(jnp.exp(log_weight) * amount))
 
@@ -128,7 +129,7 @@ def _log_series(log_peak: jax.Array, above: jax.Array, under: jax.Array) -> jax.
     j, log_j, log_step = _points(log_peak, peak * above)
     log_a = jnp.log(under) - jnp.log(above)
     log_aj = log_a + log_j
-    excess = gamma_excess(j, log_j) + gamma_excess(jnp.exp(log_aj), log_aj)
+    excess = gamma_excess(log_j) + gamma_excess(log_aj)
     terms = log_step - j * poisson_gap(log_j - log_peak) / above - log_j - excess
     most = jax.lax.stop_gradient(jnp.max(terms))
     return most + jnp.log(jnp.sum(jnp.exp(terms - most)))
