@@ -31,7 +31,7 @@ NEAR = 0.05
 """A boundary parameter below this (columns of unit mean square) is tried at zero."""
 
 NO_WORSE = 1e-7
-FLAT = 2e-5
+FLAT = 1e-3
 """Curvature of -2 log-likelihood (columns of unit mean square) below this is none: the optimum is at infinity."""
 
 LEAST_CURVATURE = 0.05
