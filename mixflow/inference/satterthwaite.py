@@ -33,4 +33,4 @@ def combined(df: np.ndarray, used: np.ndarray) -> np.ndarray:
         expected = np.where(used, np.where(np.isinf(df), 1.0, df / (df - 2)), 0.0).sum(axis=1)
         mixed = np.where(low > 2, 2 * expected / (expected - r), 2.0)
         mean = np.where(used, df, 0.0).sum(axis=1) / r
-    return np.where(high - low < 1e-8, mean, mixed)
+    return np.where(high <= low + 1e-8, mean, mixed)  # no difference of two infinite ones
