@@ -1,7 +1,7 @@
 """The iteration for one feature: damped Newton on theta, which may reach and cross the boundary.
 
 theta is unconstrained and the objective even in it, so a variance of zero is an ordinary minimum at
-theta = 0 (Levenberg-Marquardt damping; More and Sorensen 1983 for why indefinite Hessians need a shift).
+theta = 0 (Levenberg-Marquardt damping; pivots of an indefinite Hessian are made positive).
 Two moves know of that evenness. Where a Newton step on the scale of the variance theta^2 would end below
 zero, theta = 0 is tried at once (near the boundary the objective is flat in theta, and plain steps crawl).
 Where theta = 0 is a maximum, its gradient is zero all the same, and a kick leaves it.
@@ -20,7 +20,6 @@ from mixflow.likelihood.derivatives import expand
 from mixflow.likelihood.exact import Pieces
 from mixflow.likelihood.near import near
 from mixflow.likelihood.taylor import profile
-from mixflow.linalg.ldl import ldl, solve_unit_lower, solve_unit_upper
 
 DECREMENT = 1e-10
 """Converged when a Newton step promises less than this on the scale of -2 log-likelihood."""
@@ -122,12 +121,25 @@ def _move(layout: Layout, theta: jax.Array, g: jax.Array, h: jax.Array, damping:
 
 
 def _newton(h: jax.Array, g: jax.Array, damping: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """-(H + damping I)^-1 g, and whether that matrix was definite; if not, the shift makes it so."""
-    diagonal, eye = jnp.diagonal(h), jnp.eye(len(g))
-    scale = 1.0 + jnp.abs(diagonal).max()
-    definite = (ldl(h + damping * eye)[1] > 1e-10 * scale).all()
-    lowest = (diagonal - (jnp.abs(h).sum(axis=1) - jnp.abs(diagonal))).min()  # Gershgorin's bound
-    shift = jnp.where(definite, damping, jnp.maximum(damping, 1e-4 * scale - 2.0 * lowest))
-    lower, pivots = ldl(h + shift * eye)
-    half = solve_unit_lower(lower, g[:, None]) / pivots[:, None]
-    return -solve_unit_upper(lower, half)[:, 0], definite
+    """-(H + damping I)^-1 g, and whether that matrix was definite; if not, its pivots are made positive.
+
+    Gill and Murray (1974), Math. Program. 7:311: a pivot that is not positive counts by its absolute value, so
+    that a step along weak negative curvature is as long as that curvature says (a shift of all would creep).
+    """
+    scale = 1.0 + jnp.abs(jnp.diagonal(h)).max()
+    rest, right = h + damping * jnp.eye(len(g)), -g
+    columns, pivots, halves, definite = [], [], [], jnp.ones((), dtype=bool)
+    for _ in range(len(g)):
+        positive = rest[0, 0] > 1e-10 * scale
+        pivot = jnp.where(positive, rest[0, 0], jnp.maximum(jnp.abs(rest[0, 0]), 1e-4 * scale))
+        column = rest[1:, 0] / pivot
+        columns.append(column)
+        pivots.append(pivot)
+        halves.append(right[0])
+        definite = definite & positive
+        rest = rest[1:, 1:] - column[:, None] * rest[0, 1:][None, :]
+        right = right[1:] - column * right[0]
+    step = jnp.zeros(0)
+    for column, pivot, half in zip(columns[::-1], pivots[::-1], halves[::-1], strict=True):
+        step = jnp.concatenate([(half / pivot - column @ step)[None], step])
+    return step, definite
