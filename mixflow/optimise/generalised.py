@@ -16,7 +16,7 @@ from mixflow.optimise.glmm_iterate import Optima, optima
 from mixflow.optimise.glmm_mapped import each
 from mixflow.optimise.glmm_prepare import Generalised, observe_all, prepare, samples
 from mixflow.optimise.glmm_screen import screen
-from mixflow.optimise.glmm_summary import conditional_modes, directions, endings, to_user
+from mixflow.optimise.glmm_summary import INFINITE, conditional_modes, directions, endings, to_user
 from mixflow.optimise.mapped import take
 from mixflow.status import FITTED, Status
 
@@ -134,7 +134,7 @@ def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, foun
     out["more"][rows] = np.concatenate([beta[:, p:], natural], axis=1)[good]
     own_cov = spread @ covariance[:, more][:, :, more] @ np.swapaxes(spread, 1, 2)
     out["more_cov"][rows] = own_cov[good]
-    lost = np.diagonal(own_cov, axis1=1, axis2=2) == 0
+    lost = np.abs(spread @ turn[:, more] @ told.flat).max(axis=2, initial=0.0) > INFINITE
     out["more_cov"][rows] = np.where((lost[:, :, None] | lost[:, None, :]), np.nan, own_cov)[good]
     if out["modes"] and len(run):
         _fill_modes(out, run, good, prepared, own, found)

@@ -35,7 +35,7 @@ full_loglik <- function(model, nodes) {
   y <- model@resp$y; w <- model@resp$weights
   as.numeric(logLik(model)) + sum(dbinom(round(y * w), round(w), ifelse(w == 0, 0, y), log = TRUE))
 }
-strict <- glmerControl(optimizer = "bobyqa", optCtrl = list(maxfun = 1e5, rhoend = 1e-9), check.conv.grad = "ignore")
+strict <- glmerControl(optimizer = "bobyqa", tolPwrss = 1e-12, optCtrl = list(maxfun = 1e5, rhoend = 1e-9), check.conv.grad = "ignore")
 
 cbpp <- read("cbpp__lme4.csv"); cbpp$period <- factor(cbpp$period); cbpp$herd <- factor(cbpp$herd)
 ticks <- read("grouseticks__lme4.csv")
