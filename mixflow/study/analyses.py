@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mixflow.derived import Analysis, Subject
-    from mixflow.study.plan import ModelPlan
 
 LOGGER = logging.getLogger(__name__)
 ALIAS = "analysis"
@@ -46,7 +45,7 @@ class Asked:
         return table
 
 
-def asked(study: Study, model: ModelConfig | ModelPlan) -> list[Asked]:
+def asked(study: Study, model: ModelConfig) -> list[Asked]:
     """The analyses of a model, in the order of the config; the study's seed where one takes a seed.
 
     Raises MixflowError with every unknown analysis and every option that it does not take.
@@ -70,7 +69,7 @@ def _draws(analysis: Analysis, given: Mapping[str, Any]) -> bool:
     return all(given.get(key) == value for key, value in analysis.options[SEED].get("where", {}).items())
 
 
-def check(study: Study, model: ModelConfig | ModelPlan) -> Iterator[Problem]:
+def check(study: Study, model: ModelConfig) -> Iterator[Problem]:
     """Analyses that are unknown, and options that their schema does not allow, each at its line."""
     registry = _registry() if model.analyses else {}
     for i, (name, options) in enumerate(model.analyses.items()):
@@ -179,7 +178,7 @@ def _without_features(study: Study, model: ModelConfig, frame: pd.DataFrame, lab
     return Subject(fit, design, none, contrasts, model.df, study.report.alpha, recipe)
 
 
-def placed(study: Study, model: ModelConfig | ModelPlan, name: str, error: MixflowError) -> list[Problem]:
+def placed(study: Study, model: ModelConfig, name: str, error: MixflowError) -> list[Problem]:
     """The problems of an analysis at its option in the config, or at its name."""
     keys = ("models", model.name, "analyses", name)
     options = model.analyses[name]

@@ -11,10 +11,9 @@ from mixflow.study.config import ModelConfig, Study
 
 if TYPE_CHECKING:
     from mixflow.formula import Terms
-    from mixflow.study.plan import ModelPlan
 
 
-def terms_of(study: Study, model: ModelConfig | ModelPlan) -> Terms:
+def terms_of(study: Study, model: ModelConfig) -> Terms:
     """The parsed formula; a problem names config file, line and key."""
     from mixflow.formula import parse
 
@@ -50,13 +49,13 @@ def used_columns(study: Study) -> frozenset[str]:
     return frozenset(name for name in names if name)
 
 
-def structure_columns(model: ModelConfig | ModelPlan) -> frozenset[str]:
+def structure_columns(model: ModelConfig) -> frozenset[str]:
     """Columns that residual, dispersion, weights and variances of a model name."""
     named = frozenset(name for name in (model.weights, model.variances) if name)
     return key_columns(model, "residual") | key_columns(model, "dispersion") | named
 
 
-def key_columns(model: ModelConfig | ModelPlan, key: str) -> frozenset[str]:
+def key_columns(model: ModelConfig, key: str) -> frozenset[str]:
     """Columns that `residual` or `dispersion` names; a text that cannot be read names none."""
     from mixflow.formula import parse
 

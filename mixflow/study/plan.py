@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 from mixflow.study.columns import fixed_columns, kept_columns, terms_of
-from mixflow.study.config import ContrastSpec, ModelConfig, Study
+from mixflow.study.config import ModelConfig, Study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,30 +41,13 @@ BYTES_PER_SHARD = 64_000_000
 
 
 @dataclass(frozen=True)
-class ModelPlan:
-    """A model to fit.
+class ModelPlan(ModelConfig):
+    """A model to fit, as the config has it or made beside it.
 
     ``origin`` is config or few-levels; a companion says of what (``compare_to``) and which random intercept
     it ``replaces`` by a fixed effect.
     """
 
-    name: str
-    formula: str
-    title: str
-    reml: bool
-    contrasts: dict[str, ContrastSpec]
-    adjust: str
-    min_values: int
-    include: dict[str, tuple[str, ...]]
-    exclude: dict[str, tuple[str, ...]]
-    compare_to: str | None
-    df: str = "satterthwaite"
-    residual: str | None = None
-    dispersion: str | None = None
-    weights: str | None = None
-    variances: str | None = None
-    relationship: dict[str, Path] = field(default_factory=dict)
-    analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
     origin: str = "config"
     replaces: str | None = None
     note: str = ""
@@ -112,25 +94,9 @@ def load_plan(study: Study) -> Plan:
 
 
 def _planned(model: ModelConfig, headline: str | None) -> ModelPlan:
-    return ModelPlan(
-        name=model.name,
-        formula=model.formula,
-        title=model.title or model.name,
-        reml=model.reml,
-        contrasts=model.contrasts,
-        adjust=model.adjust,
-        min_values=model.min_values,
-        include=model.include,
-        exclude=model.exclude,
-        compare_to=model.compare_to or headline,
-        df=model.df,
-        residual=model.residual,
-        dispersion=model.dispersion,
-        weights=model.weights,
-        variances=model.variances,
-        relationship=model.relationship,
-        analyses=model.analyses,
-    )
+    own = {field.name: getattr(model, field.name) for field in fields(ModelConfig)}
+    compared = model.compare_to or headline
+    return ModelPlan(**own | {"title": model.title or model.name, "compare_to": compared})
 
 
 def companions(study: Study, model: ModelPlan, sheet: Sheet | None) -> list[ModelPlan]:
@@ -192,7 +158,7 @@ def _constant_within(frame: pd.DataFrame, group: str, column: str) -> bool:
     return bool((within <= 1).all() and frame[column].nunique() > 1)
 
 
-def fitted_frame(sheet: Sheet, model: ModelConfig | ModelPlan, terms: Terms | None = None) -> pd.DataFrame:
+def fitted_frame(sheet: Sheet, model: ModelConfig, terms: Terms | None = None) -> pd.DataFrame:
     """Rows that a model fits: role sample, `include` and `exclude`, and (given terms) no missing covariate.
 
     Factors lose the levels that no row is left with.

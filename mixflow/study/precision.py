@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
     from mixflow.design import Design
     from mixflow.inference.refit import Recipe
-    from mixflow.study.plan import ModelPlan
 
 KEYS = {"weights": "weight", "variances": "variance"}
 """Key of a model -> what a value of its column is called."""
 
 
-def recipe(model: ModelConfig | ModelPlan, frame: pd.DataFrame, design: Design) -> Recipe:
+def recipe(model: ModelConfig, frame: pd.DataFrame, design: Design) -> Recipe:
     """Weights (rows of the design,) and options of the fit as the model's keys ask; ``frame``: its rows.
 
     Raises MixflowError for values that are no weights; `check` tells them all, with their lines.

@@ -19,13 +19,12 @@ from mixflow.study.study import ModelConfig, Study
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mixflow.study.plan import ModelPlan
 
 PEPTIDE, RUN = "peptide", "run"
 PROTEIN = "protein"
 
 
-def reads_rows(study: Study, model: ModelConfig | ModelPlan) -> bool:
+def reads_rows(study: Study, model: ModelConfig) -> bool:
     """Whether the model reads the rows of each protein, not the protein table."""
     return study.preprocess.rows_fitted and PEPTIDE in terms_of(study, model).variables
 

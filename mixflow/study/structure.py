@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
     from mixflow.design import Design
     from mixflow.formula import Terms
-    from mixflow.study.plan import ModelPlan
 
 
-def design_of(study: Study, model: ModelConfig | ModelPlan, frame: pd.DataFrame) -> Design:
+def design_of(study: Study, model: ModelConfig, frame: pd.DataFrame) -> Design:
     """The design of a model on the rows ``frame``; problems of a structure name its key in the config."""
     from mixflow.design import build
 
@@ -32,7 +31,7 @@ def design_of(study: Study, model: ModelConfig | ModelPlan, frame: pd.DataFrame)
         raise MixflowError(_placed(study, model, terms, problem) for problem in error.problems) from error
 
 
-def residual_side(study: Study, model: ModelConfig | ModelPlan) -> dict[str, Any]:
+def residual_side(study: Study, model: ModelConfig) -> dict[str, Any]:
     """Residual structure and dispersion of a model, parsed; problems are told at their key."""
     from mixflow.formula import parse
     from mixflow.formula.residual import parse_residual
@@ -42,7 +41,7 @@ def residual_side(study: Study, model: ModelConfig | ModelPlan) -> dict[str, Any
     return {key: _at(study, model, key, lambda k=key, t=text: read[k](t)) for key, text in given.items()}
 
 
-def _at(study: Study, model: ModelConfig | ModelPlan, key: str, step: Callable[[], Any]) -> Any:
+def _at(study: Study, model: ModelConfig, key: str, step: Callable[[], Any]) -> Any:
     """What ``step`` returns; its problems are told at the key."""
     try:
         return step()
@@ -51,7 +50,7 @@ def _at(study: Study, model: ModelConfig | ModelPlan, key: str, step: Callable[[
         raise MixflowError(replace(problem, **place) for problem in error.problems) from error
 
 
-def _placed(study: Study, model: ModelConfig | ModelPlan, terms: Terms, problem: Problem) -> Problem:
+def _placed(study: Study, model: ModelConfig, terms: Terms, problem: Problem) -> Problem:
     """A problem of the keys residual, dispersion and relationship at its key; any other as it is.
 
     A column belongs to a key where only the key names it, and its name then goes into the message.
@@ -73,12 +72,12 @@ def _placed(study: Study, model: ModelConfig | ModelPlan, terms: Terms, problem:
     return problem
 
 
-def fit_options(model: ModelConfig | ModelPlan) -> dict[str, Any]:
+def fit_options(model: ModelConfig) -> dict[str, Any]:
     """Keyword arguments of the fit beyond the design and REML: only what is asked for."""
     return {"kr": True} if needs_kenward_roger(model) else {}
 
 
-def needs_kenward_roger(model: ModelConfig | ModelPlan) -> bool:
+def needs_kenward_roger(model: ModelConfig) -> bool:
     """Whether the fit must leave behind what Kenward and Roger's tests need."""
     asked = {model.df, *(options.get("df") for options in model.analyses.values())}
     return "kenward-roger" in asked
