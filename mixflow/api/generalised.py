@@ -28,6 +28,7 @@ from mixflow.status import MEANING, Status
 
 TWO_COLUMNS = re.compile(r"^\s*cbind\s*\((?P<inside>.*)\)\s*$", re.DOTALL)
 QUANTILE = 1.959963984540054
+MOST_NODES = 100
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,6 +106,7 @@ def fit_family(
     contrasts: Mapping[str, str] | None,
 ) -> GeneralisedResult:
     """As `mixflow.fit` says; raises MixflowError with every problem of formula and data."""
+    _check_nodes(nagq)
     chosen = _family(family, link, zi)
     table = data.frame if isinstance(data, Opened) else data
     left, text = _response(formula)
@@ -127,6 +129,12 @@ def fit_family(
     _check_support(chosen, y, ids)
     found = fit_generalised(designs, chosen, y, ids, weights=used, nodes=nagq)
     return GeneralisedResult(found, design, values, Recipe(used), "z", designs, chosen, y)
+
+
+def _check_nodes(nagq: object) -> None:
+    if not isinstance(nagq, int) or isinstance(nagq, bool) or not 1 <= nagq <= MOST_NODES:
+        remedy = f"Give a whole number from 1 (Laplace's approximation) to {MOST_NODES}."
+        raise MixflowError(Problem("nagq is the number of quadrature points", column="nagq", value=nagq, remedy=remedy))
 
 
 def _family(family: str | Family, link: str | None, zi: str | None) -> Family:
