@@ -80,7 +80,8 @@ class AR1(Correlation):
     def apart(self, theta: jax.Array, gaps: np.ndarray) -> jax.Array:
         """Correlation of two rows at each of the ``gaps`` (D,), whole numbers of at least 1."""
         rho = theta[0] / jnp.sqrt(1.0 + theta[0] ** 2)
-        return jnp.stack([rho ** int(gap) for gap in gaps])
+        powers = jnp.cumprod(jnp.full(int(gaps.max()), rho))  # products: see `matrix`
+        return powers[gaps.astype(int) - 1]
 
     def natural(self, theta: np.ndarray) -> np.ndarray:
         return theta / np.sqrt(1.0 + theta**2)
