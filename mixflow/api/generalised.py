@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mixflow.api.opened import Opened
-from mixflow.api.result import Result, _by_feature
+from mixflow.api.result import Result
 from mixflow.api.weights import prior_weights
 from mixflow.design import Design, build
 from mixflow.design.frame import as_factor, is_factor, series
@@ -89,7 +89,9 @@ class GeneralisedResult(Result):
 
 
 def _not_here(what: str) -> NoReturn:
-    remedy = "Use coefficients, contrast, means, terms, variance_components, random_effects, loglik, aic, bic."
+    remedy = (
+        "Use coefficients, contrast, means, terms, variance_components, random_effects, loglik, aic, bic."
+    )
     raise MixflowError(Problem(f"{what} is not available for generalised models", remedy=remedy))
 
 
@@ -124,7 +126,10 @@ def fit_family(
     if isinstance(data, Opened):
         values, ids = data.values[:, rows], np.asarray(data.feature_ids, dtype=object)
     else:
-        values, ids = np.asarray(design.response, dtype=float)[None, :], np.array([terms.response], dtype=object)
+        values, ids = (
+            np.asarray(design.response, dtype=float)[None, :],
+            np.array([terms.response], dtype=object),
+        )
     y, used = _columns(chosen, values, None if other is None else other.response, used)
     _check_support(chosen, y, ids)
     found = fit_generalised(designs, chosen, y, ids, weights=used, nodes=nagq)
@@ -134,7 +139,9 @@ def fit_family(
 def _check_nodes(nagq: object) -> None:
     if not isinstance(nagq, int) or isinstance(nagq, bool) or not 1 <= nagq <= MOST_NODES:
         remedy = f"Give a whole number from 1 (Laplace's approximation) to {MOST_NODES}."
-        raise MixflowError(Problem("nagq is the number of quadrature points", column="nagq", value=nagq, remedy=remedy))
+        raise MixflowError(
+            Problem("nagq is the number of quadrature points", column="nagq", value=nagq, remedy=remedy)
+        )
 
 
 def _family(family: str | Family, link: str | None, zi: str | None) -> Family:
@@ -173,7 +180,9 @@ def _coded_response(frame: pd.DataFrame, terms: Terms, family: Family) -> pd.Dat
     if len(column.cat.categories) != 2:
         remedy = "Give a column of 0 and 1, or cbind(success, failure)."
         levels = ", ".join(map(str, column.cat.categories))
-        raise MixflowError(Problem("A yes/no outcome needs two levels", column=name, value=levels, remedy=remedy))
+        raise MixflowError(
+            Problem("A yes/no outcome needs two levels", column=name, value=levels, remedy=remedy)
+        )
     codes = column.cat.codes.to_numpy().astype(float)
     return frame.assign(**{name: np.where(codes < 0, np.nan, codes)})
 
@@ -185,12 +194,16 @@ def _terms(family: Family, mu: Terms, dispersion: str | None, zi: str | None) ->
     for name, text in asked.items():
         if text is not None and name not in names:
             remedy = f"Predictors of {family.name}: {', '.join(names)}."
-            raise MixflowError(Problem("The family has no such predictor", column=name, value=text, remedy=remedy))
+            raise MixflowError(
+                Problem("The family has no such predictor", column=name, value=text, remedy=remedy)
+            )
     for name in names[1:]:
         terms = parse(asked.get(name) or "~ 1")
         if terms.response is not None:
             remedy = "Leave out what stands left of `~`."
-            raise MixflowError(Problem("A predictor has no response", column=name, value=terms.text, remedy=remedy))
+            raise MixflowError(
+                Problem("A predictor has no response", column=name, value=terms.text, remedy=remedy)
+            )
         found[name] = terms
     return found
 
@@ -231,7 +244,9 @@ def _columns(
     if family.columns != ("success", "failure"):
         if second is not None:
             remedy = "Name one column left of `~`."
-            raise MixflowError(Problem(f"{family.name} has no cbind() response", column="formula", remedy=remedy))
+            raise MixflowError(
+                Problem(f"{family.name} has no cbind() response", column="formula", remedy=remedy)
+            )
         return values[:, :, None], weights
     if second is not None:
         return np.stack([values, np.broadcast_to(second, values.shape)], axis=-1), weights

@@ -73,10 +73,8 @@ def random_part(shape: Shape, shared: Shared, b: Effects) -> tuple[jax.Array, ..
         if b.lead.shape[0]:
             rows = b.lead[shared.level]
             z = columns.lead[a]
-            if z.shape[-1] == 1:
-                total = total + z[..., 0] * rows[:, :1]
-            else:
-                total = total + (z * rows[:, None, :]).sum(axis=-1)
+            one = z.shape[-1] == 1
+            total = total + (z[..., 0] * rows[:, :1] if one else (z * rows[:, None, :]).sum(axis=-1))
         if b.corner.shape[0]:
             z = columns.corner[a]
             total = total + (z.reshape(-1, z.shape[-1]) @ b.corner).reshape(shape.chunks)
@@ -97,9 +95,7 @@ def predictors(
 
 
 @partial(jax.jit, static_argnums=0)
-def log_density(
-    shape: Shape, sample: Sample, eta: tuple[jax.Array, ...], own: jax.Array
-) -> jax.Array:
+def log_density(shape: Shape, sample: Sample, eta: tuple[jax.Array, ...], own: jax.Array) -> jax.Array:
     """Log density of every row (S, r), weighted; rows not observed count nothing."""
     one = lambda y, *etas: shape.family.log_density(y, jnp.stack(etas), own)  # noqa: E731
     return sample.weight * jax.vmap(jax.vmap(one))(sample.y, *eta)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mixflow.backend import Array, jax, jnp
+from mixflow.backend import Array, jax
 from mixflow.design.generalised import Shape, Shared
 from mixflow.likelihood.generalised import (
     Effects,

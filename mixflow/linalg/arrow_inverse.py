@@ -68,7 +68,9 @@ def solve(f: ArrowFactor, lead: jax.Array, corner: jax.Array) -> tuple[jax.Array
         return lead, _solve_corner(f, corner)
     half = solve_blocks(f, lead[..., None])[..., 0]
     # The factor keeps the border whitened by L alone: B'A^-1 b = (L^-1 B)' D^-1 L^-1 b.
-    white = lead[..., None] if lead.shape[1] == 1 else jax.vmap(solve_unit_lower)(f.block_lower, lead[..., None])
+    white = (
+        lead[..., None] if lead.shape[1] == 1 else jax.vmap(solve_unit_lower)(f.block_lower, lead[..., None])
+    )
     rest = corner - jnp.einsum("lam,la->m", f.border, white[..., 0] / f.block_pivots)
     below = _solve_corner(f, rest)
     back = (f.border @ below) / f.block_pivots

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -11,13 +11,15 @@ from mixflow.backend import jax
 from mixflow.design import Design
 from mixflow.family import Family
 from mixflow.model import Fit
-from mixflow.optimise.components import components
+from mixflow.optimise.components import Components, components
+from mixflow.optimise.fitting import _take
 from mixflow.optimise.glmm_iterate import Optima, optima
 from mixflow.optimise.glmm_mapped import each
 from mixflow.optimise.glmm_prepare import Generalised, observe_all, prepare, samples
 from mixflow.optimise.glmm_screen import screen
 from mixflow.optimise.glmm_summary import INFINITE, conditional_modes, directions, endings, to_user
 from mixflow.optimise.mapped import take
+from mixflow.optimise.prepare import Prepared
 from mixflow.status import FITTED, Status
 
 CHUNK_FLOATS = 2**23
@@ -70,7 +72,7 @@ def _labels(prepared: Generalised, feature_ids: np.ndarray) -> dict[str, Any]:
         "theta_names": tuple(name for effect in prepared.effects for name in effect.theta_names),
         "sigma_known": True,
         "groups": tuple(group.name for group in shape.layout.groups),
-        "components": components(prepared).names[:-1],
+        "components": _components(prepared).names[:-1],
         "effect_names": effects,
         "family": family.name,
         "link": family.predictors[0].link.name,
@@ -88,7 +90,11 @@ def _chunk(prepared: Generalised, y: np.ndarray, weights: np.ndarray | None, mod
     out = _empty(prepared, len(y), modes)
     out |= {"status": status, "n_levels": n_levels, "n_obs": observed[0].n_obs.astype(np.int32)}
     out |= {"rank": observed[0].rank.astype(np.int32)}
-    out |= {"more_rank": (sum(o.rank for o in observed[1:]) + prepared.family.n_own * np.ones(len(y))).astype(np.int32)}
+    out |= {
+        "more_rank": (sum(o.rank for o in observed[1:]) + prepared.family.n_own * np.ones(len(y))).astype(
+            np.int32
+        )
+    }
     run = np.flatnonzero(status == Status.NOT_RUN)
     if len(run):
         own = samples(prepared, y, weight, observed)
@@ -96,12 +102,6 @@ def _chunk(prepared: Generalised, y: np.ndarray, weights: np.ndarray | None, mod
         found = optima(prepared.shape, prepared.shared, own)
         _fill(out, run, prepared, own, found, [_take(o, run) for o in observed])
     return out
-
-
-def _take(observed, rows: np.ndarray):
-    from mixflow.optimise.fitting import _take as some
-
-    return some(observed, rows)
 
 
 def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, found: Optima, observed) -> None:
@@ -125,7 +125,7 @@ def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, foun
     theta = found.psi[:, shape.theta] / prepared.theta_scale
     out["theta"][rows], out["sigma"][rows] = theta[good], 1.0
     out["loglik"][rows] = -0.5 * found.value[good]
-    parts = components(prepared)
+    parts = _components(prepared)
     out["variance"][rows] = parts.variance(theta, np.ones(len(run)))[good, :-1]
     more = [*range(p, shape.n_beta), *range(shape.own.start, shape.own.stop)]
     spread = np.zeros((len(run), natural.shape[1] + shape.n_beta - p, len(more)))
@@ -140,7 +140,9 @@ def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, foun
         _fill_modes(out, run, good, prepared, own, found)
 
 
-def _fill_modes(out: dict[str, Any], run: np.ndarray, good: np.ndarray, prepared: Generalised, own, found: Optima) -> None:
+def _fill_modes(
+    out: dict[str, Any], run: np.ndarray, good: np.ndarray, prepared: Generalised, own, found: Optima
+) -> None:
     modes, sds = each(conditional_modes, prepared.shape, prepared.shared, own, (found.psi, found.point.u))
     for group, mode, sd, scale in zip(
         prepared.shape.layout.groups, modes, sds, prepared.column_scale, strict=True
@@ -157,12 +159,17 @@ def natural_own(family: Family, own: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.asarray(found[0]), np.asarray(found[1])
 
 
+def _components(prepared: Generalised) -> Components:
+    """The table of variance components; its last row, the residual, is none of a generalised model."""
+    return components(cast(Prepared, prepared))  # it asks for what both have
+
+
 def _empty(prepared: Generalised, n: int, modes: bool) -> dict[str, Any]:
     """NaN everywhere: the state of features that were not fitted."""
     shape = prepared.shape
     p, q, m = shape.coefs[0], shape.layout.n_theta, shape.n_beta - shape.coefs[0] + len(prepared.family.own)
     nan = lambda *size: np.full((n, *size), np.nan)  # noqa: E731
-    c = len(components(prepared).names) - 1
+    c = len(_components(prepared).names) - 1
     groups = {g.name: g.n_levels * g.size for g in shape.layout.groups} if modes else {}
     return {
         "solution": nan(p), "beta_cov": nan(p, p), "beta_cov_deriv": nan(q + 1, p, p),

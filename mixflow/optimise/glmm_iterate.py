@@ -127,7 +127,7 @@ def _with_hessian(problem: Problem, at: Point, evaluations: np.ndarray) -> Optim
 
 def _inverse(hessian: np.ndarray, floor: float) -> np.ndarray:
     """Inverse with the sizes of eigenvalues, none below ``floor``: positive definite. (N, P, P)."""
-    fine = np.isfinite(hessian).all(axis=(1, 2))
+    fine = np.asarray(np.isfinite(hessian).all(axis=(1, 2)))
     safe = np.where(fine[:, None, None], hessian, np.eye(hessian.shape[1]))
     values, vectors = np.linalg.eigh(safe)
     weight = 1.0 / np.maximum(np.abs(values), floor)

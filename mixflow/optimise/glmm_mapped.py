@@ -33,9 +33,7 @@ def block_size(shape: Shape) -> int:
     return int(min(LARGEST, 2 ** int(np.log2(fit))))
 
 
-def each(
-    function: Callable[..., Any], shape: Shape, shared: Shared, samples: Sample, argument: Any
-) -> Any:
+def each(function: Callable[..., Any], shape: Shape, shared: Shared, samples: Sample, argument: Any) -> Any:
     """``function(shape, shared, sample, argument)`` for every feature; numpy in, numpy out."""
     kernel, size, n = _compiled(function, shape), block_size(shape), len(samples.y)
     blocks = [np.minimum(np.arange(first, first + size), n - 1) for first in range(0, n, size)]

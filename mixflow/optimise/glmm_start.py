@@ -11,18 +11,21 @@ import numpy as np
 from mixflow.backend import jax, jnp
 from mixflow.covariance import Covariance
 from mixflow.design.generalised import Shape, Shared
-from mixflow.likelihood.generalised import Effects, Sample, zeros
+from mixflow.likelihood.generalised import Effects, Sample, predictors, slopes, zeros
 from mixflow.likelihood.laplace import curvature
 from mixflow.linalg.arrow import Arrow
 from mixflow.linalg.arrow_inverse import inverse_on
+from mixflow.linalg.ldl import ldl, solve_unit_lower, solve_unit_upper
 from mixflow.optimise import modes
 from mixflow.optimise.modes import Point
 
 RIDGE = 1e-3
 """Information added to each coefficient (columns of unit mean square): keeps separated ones from running away."""
 
-STEPS = 8
+STEPS = 10
 ROUNDS = 2
+SCORING = 2
+"""Steps for the coefficients of other predictors in each round."""
 ENOUGH = 0.1
 """A step that promises less on the scale of J is the last of a round."""
 SMALLEST, LARGEST = 0.1, 10.0
@@ -32,9 +35,9 @@ SMALLEST, LARGEST = 0.1, 10.0
 def start(shape: Shape, shared: Shared, sample: Sample, _: jax.Array) -> tuple[jax.Array, Effects]:
     """psi and u near the optimum, for one feature."""
 
-
     def again(_: jax.Array, at: tuple[jax.Array, Effects]) -> tuple[jax.Array, Effects]:
         psi, u = joint_mode(shape, shared, sample, *at)
+        psi = _others(shape, shared, sample, psi, u)
         return (_em(shape, shared, sample, psi, u) if shape.layout.n_theta else psi), u
 
     return jax.lax.fori_loop(0, ROUNDS, again, (rough(shape, shared, sample), zeros(shape)))
@@ -89,6 +92,26 @@ def _look(
     corner = jnp.block([[corner[:c, :c], mixed], [mixed.T, own]])
     here = Effects(u.lead, jnp.concatenate([u.corner, beta]))
     return Point(here, Effects(seen.slope.lead, slope), Arrow(seen.arrow.blocks, border, corner))
+
+
+def _others(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects) -> jax.Array:
+    """Coefficients of the other predictors by scoring steps, each predictor by itself, at the mode.
+
+    The information is that of the rows' own slopes, sum of s_i^2 x_i x_i' (Berndt et al. 1974).
+    """
+    others = tuple(range(1, len(shape.coefs)))
+    for _ in range(SCORING if others else 0):
+        eta = predictors(shape, shared, sample, psi, u)
+        scores = slopes(shape, sample, eta, psi[shape.own], others).first
+        for j, score in zip(others, scores, strict=True):
+            x = shared.X[j].reshape(-1, shape.coefs[j]) @ sample.turn[j]
+            rows = score.reshape(-1, 1) * x
+            lower, pivots = ldl(rows.T @ rows + 1e-3 * jnp.eye(shape.coefs[j]))
+            half = solve_unit_lower(lower, rows.sum(axis=0)[:, None]) / pivots[:, None]
+            step = jnp.clip(-solve_unit_upper(lower, half)[:, 0], -1.5, 1.5)
+            part = slice(shape.starts[j], shape.starts[j + 1])
+            psi = psi.at[part].add(jnp.where(jnp.isfinite(step), step, 0.0))
+    return psi
 
 
 def _em(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects) -> jax.Array:

@@ -11,8 +11,8 @@ from mixflow.covariance import Unstructured
 from mixflow.design.generalised import Shape, Shared
 from mixflow.design.layout import Layout
 from mixflow.design.observed import Observed
-from mixflow.likelihood.generalised import Effects, Sample, scaled_effects
 from mixflow.likelihood.exact import group_factor
+from mixflow.likelihood.generalised import Effects, Sample, scaled_effects
 from mixflow.likelihood.laplace import curvature
 from mixflow.linalg.arrow_inverse import inverse_on
 from mixflow.optimise.estimates import _back
@@ -50,14 +50,14 @@ def directions(shape: Shape, found: Optima, observed: list[Observed]) -> Directi
     bound = on_boundary(shape.layout, found.psi[:, shape.theta])
     out[:, shape.theta] |= bound
     hessian = np.where(out[:, :, None] | out[:, None, :], np.eye(shape.n_psi), found.hessian)
-    fine = np.isfinite(hessian).all(axis=(1, 2))
+    fine = np.asarray(np.isfinite(hessian).all(axis=(1, 2)))
     values, vectors = np.linalg.eigh(np.where(fine[:, None, None], hessian, np.eye(shape.n_psi)))
     curved = values > FLAT
     weight = np.where(curved, 2.0 / np.where(curved, values, 1.0), 0.0)
     covariance = (vectors * weight[:, None, :]) @ np.swapaxes(vectors, 1, 2)
     covariance = np.where(out[:, :, None] | out[:, None, :], 0.0, covariance)
     flat = np.where((~curved)[:, None, :], vectors, 0.0)
-    return Directions(covariance, flat, (values < -NEGATIVE).any(axis=1), out)
+    return Directions(covariance, flat, np.asarray((values < -NEGATIVE).any(axis=1)), out)
 
 
 def on_boundary(layout: Layout, theta: np.ndarray) -> np.ndarray:
@@ -93,7 +93,8 @@ def to_user(
     prepared: Generalised, observed: list[Observed], found: Optima, told: Directions
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Coefficients of all predictors (N, B), the matrix from psi to (beta, theta) (N, P, P), directions of
-    X that no row sees, or that go to infinity (N, p, p) of the first predictor."""
+    X that no row sees, or that go to infinity (N, p, p) of the first predictor.
+    """
     shape, n = prepared.shape, len(found.psi)
     turn = np.tile(np.eye(shape.n_psi), (n, 1, 1))
     null = np.zeros((n, shape.coefs[0], shape.coefs[0]))
@@ -136,7 +137,10 @@ def conditional_modes(
         else:
             part = slice(first, first + group.n_levels * group.size)
             blocks = own.corner[part, part].reshape(*shape_, *shape_)
-            mode, cov = b.corner[part].reshape(shape_), jnp.moveaxis(jnp.diagonal(blocks, axis1=0, axis2=2), -1, 0)
+            mode, cov = (
+                b.corner[part].reshape(shape_),
+                jnp.moveaxis(jnp.diagonal(blocks, axis1=0, axis2=2), -1, 0),
+            )
             first = part.stop
         lam = group_factor(layout, group, theta)
         modes.append(mode)

@@ -25,7 +25,7 @@ from mixflow.linalg.arrow import Arrow
 from mixflow.linalg.arrow_inverse import arrow_factor, definite, solve
 
 TOLERANCE = 1e-9
-"""The last step is one that promises less than this on the scale of J: Newton is quadratic, what is left is far less."""
+"""The last step is one that promises less than this on the scale of J: Newton is quadratic, less is left."""
 
 MOST_STEPS = 60
 
@@ -48,7 +48,9 @@ class _State(NamedTuple):
     done: Array
 
 
-def find_mode(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, start: Effects) -> tuple[Effects, jax.Array]:
+def find_mode(
+    shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, start: Effects
+) -> tuple[Effects, jax.Array]:
     """The mode from a warm start, and whether it was found."""
     if not shape.random:
         return start, jnp.asarray(True)

@@ -68,7 +68,9 @@ def minimise(evaluate: Evaluate, at: Point, inverse: np.ndarray) -> tuple[Point,
 def _direction(inverse: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """-B g, shortened where a parameter would move too far. (N, P)."""
     step = -(inverse * gradient[:, None, :]).sum(axis=2)
-    return step * np.minimum(1.0, LONGEST / np.maximum(np.abs(step).max(axis=1, initial=0.0), 1e-300))[:, None]
+    return (
+        step * np.minimum(1.0, LONGEST / np.maximum(np.abs(step).max(axis=1, initial=0.0), 1e-300))[:, None]
+    )
 
 
 def _promise(direction: np.ndarray, gradient: np.ndarray) -> np.ndarray:

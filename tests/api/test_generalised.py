@@ -30,7 +30,9 @@ def test_a_proportion_with_trials_as_weights_is_cbind(cbpp, two_columns):
         weights="size",
     )
     assert np.isclose(again.loglik.iloc[0], two_columns.loglik.iloc[0], atol=1e-10)
-    np.testing.assert_allclose(again.coefficients["estimate"], two_columns.coefficients["estimate"], atol=1e-10)
+    np.testing.assert_allclose(
+        again.coefficients["estimate"], two_columns.coefficients["estimate"], atol=1e-10
+    )
 
 
 def test_tables_are_of_z_tests(two_columns):
@@ -52,7 +54,9 @@ def test_yes_and_no_are_one_and_zero(cbpp):
     rows = cbpp.loc[cbpp.index.repeat(2)].reset_index(drop=True)
     rows["ill"] = np.where(np.arange(len(rows)) % 2 < (rows["incidence"] > 1), "yes", "no")
     text = mixflow.fit("ill ~ (1 | herd)", rows, family="binomial")
-    number = mixflow.fit("one ~ (1 | herd)", rows.assign(one=(rows["ill"] == "yes").astype(int)), family="binomial")
+    number = mixflow.fit(
+        "one ~ (1 | herd)", rows.assign(one=(rows["ill"] == "yes").astype(int)), family="binomial"
+    )
     np.testing.assert_array_equal(text.coefficients["estimate"], number.coefficients["estimate"])
 
 
@@ -72,7 +76,9 @@ REFUSED = [
 @pytest.mark.parametrize(("options", "words"), REFUSED)
 def test_what_is_not_there_is_refused_in_words(cbpp, options, words):
     with pytest.raises(MixflowError, match=words):
-        mixflow.fit("cbind(incidence, size - incidence) ~ period + (1 | herd)", cbpp, family="binomial", **options)
+        mixflow.fit(
+            "cbind(incidence, size - incidence) ~ period + (1 | herd)", cbpp, family="binomial", **options
+        )
 
 
 def test_values_outside_the_support_are_refused(cbpp):

@@ -20,7 +20,9 @@ def _table(seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     g = np.repeat(["a", "b", "c", "d", "e"], [3, 7, 2, 5, 4])
     x = rng.normal(size=len(g))
-    return pd.DataFrame({"g": g, "h": rng.choice(["p", "q", "r"], len(g)), "x": x, "y": rng.poisson(2.0, len(g))})
+    return pd.DataFrame(
+        {"g": g, "h": rng.choice(["p", "q", "r"], len(g)), "x": x, "y": rng.poisson(2.0, len(g))}
+    )
 
 
 def _setup(formula: str, family: str, y: np.ndarray, table: pd.DataFrame, nodes: int = 1):
@@ -112,6 +114,10 @@ def test_one_point_of_the_quadrature_is_laplace():
 
     prepared, at = _setup("~ x + (1 | g)", "poisson", y, table)
     weight = np.ones(y.shape[:2])
-    sample = jax.tree.map(lambda a: jnp.asarray(a[0]), samples(prepared, y, weight, observe_all(prepared, y, weight)))
+    sample = jax.tree.map(
+        lambda a: jnp.asarray(a[0]), samples(prepared, y, weight, observe_all(prepared, y, weight))
+    )
     u, _ = find_mode(prepared.shape, prepared.shared, sample, psi, zeros(prepared.shape))
-    assert np.isclose(quadrature(prepared.shape, prepared.shared, sample, psi, u), at(psi)[0].value, atol=1e-9)
+    assert np.isclose(
+        quadrature(prepared.shape, prepared.shared, sample, psi, u), at(psi)[0].value, atol=1e-9
+    )

@@ -18,9 +18,13 @@ def _arrow(levels: int, k: int, m: int) -> tuple[Arrow, np.ndarray]:
     own = np.repeat(np.arange(levels + 1), [k] * levels + [m])
     apart = (own[:, None] != own) & (own[:, None] < levels) & (own < levels)
     dense[apart] = 0.0
-    blocks = np.array([dense[i * k : i * k + k, i * k : i * k + k] for i in range(levels)]).reshape(levels, k, k)
+    blocks = np.array([dense[i * k : i * k + k, i * k : i * k + k] for i in range(levels)]).reshape(
+        levels, k, k
+    )
     border = dense[: levels * k, levels * k :].reshape(levels, k, m)
-    return Arrow(jnp.asarray(blocks), jnp.asarray(border), jnp.asarray(dense[levels * k :, levels * k :])), dense
+    return Arrow(
+        jnp.asarray(blocks), jnp.asarray(border), jnp.asarray(dense[levels * k :, levels * k :])
+    ), dense
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -44,7 +48,9 @@ def test_solutions_are_those_of_the_dense_system(shape):
     levels, k, _ = shape
     right = np.random.default_rng(1).normal(size=len(dense))
     lead, corner = solve(
-        arrow_factor(arrow), jnp.asarray(right[: levels * k].reshape(levels, k)), jnp.asarray(right[levels * k :])
+        arrow_factor(arrow),
+        jnp.asarray(right[: levels * k].reshape(levels, k)),
+        jnp.asarray(right[levels * k :]),
     )
     found = np.concatenate([np.ravel(lead), corner])
     np.testing.assert_allclose(found, np.linalg.solve(dense, right), rtol=1e-9)

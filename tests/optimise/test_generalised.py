@@ -23,7 +23,9 @@ def _table() -> pd.DataFrame:
     arm = np.where(np.isin(subject % 3, [0]), "a", np.where(subject % 3 == 1, "b", "c"))
     reads = rng.integers(500, 4000, len(subject))
     time = rng.normal(size=len(subject))
-    return pd.DataFrame({"subject": subject.astype(str), "arm": arm, "time": time, "reads": reads.astype(float)})
+    return pd.DataFrame(
+        {"subject": subject.astype(str), "arm": arm, "time": time, "reads": reads.astype(float)}
+    )
 
 
 def _counts(table: pd.DataFrame) -> tuple[list[str], np.ndarray]:
@@ -38,10 +40,18 @@ def _counts(table: pd.DataFrame) -> tuple[list[str], np.ndarray]:
         return rng.poisson(mu if np.isinf(size) else mu * rng.gamma(size, 1 / size, n)).astype(float)
 
     y = {f"plain{i}": draw(0.7, 1.5) for i in range(10)}
-    y |= {"zeros": np.zeros(n), "constant": np.full(n, 3.0), "separated": np.where(arm == "b", 0.0, draw(0.5, 2.0))}
+    y |= {
+        "zeros": np.zeros(n),
+        "constant": np.full(n, 3.0),
+        "separated": np.where(arm == "b", 0.0, draw(0.5, 2.0)),
+    }
     y |= {"poisson": np.round(np.exp(-5 + np.log(table["reads"].to_numpy()))), "no_group": draw(0.0, 3.0)}
     y |= {"gaps": np.where(rng.random(n) < 0.3, np.nan, draw(0.7, 1.5)), "empty": np.full(n, np.nan)}
-    y |= {"no_b": np.where(arm == "b", np.nan, draw(0.7, 1.5)), "huge": draw(0.5, 4.0, 6.0), "spread": draw(1.5, 0.3)}
+    y |= {
+        "no_b": np.where(arm == "b", np.nan, draw(0.7, 1.5)),
+        "huge": draw(0.5, 4.0, 6.0),
+        "spread": draw(1.5, 0.3),
+    }
     return list(y), np.array(list(y.values()))
 
 
@@ -118,12 +128,14 @@ def test_one_by_one_gives_the_same_bytes(fitted):
 
 
 def test_missing_values_are_as_rows_left_out(fitted):
-    designs, names, y, _ = fitted
+    _, names, y, _ = fitted
     own = y[names.index("gaps")]
     seen, table = np.isfinite(own), _table()
     fits = []
     for rows in (np.ones(len(own), dtype=bool), seen):
         design = build(parse("~ arm + time + offset(log(reads)) + (1 | subject)"), table[rows])
-        fits.append(fit_generalised({"mu": design}, named("poisson"), own[rows][None, :, None], np.array(["gaps"])))
+        fits.append(
+            fit_generalised({"mu": design}, named("poisson"), own[rows][None, :, None], np.array(["gaps"]))
+        )
     assert np.isclose(fits[0].loglik[0], fits[1].loglik[0], atol=1e-7)
     np.testing.assert_allclose(fits[0].solution, fits[1].solution, atol=1e-5)

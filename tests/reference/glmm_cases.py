@@ -29,8 +29,9 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
                     {"family": "poisson", "zi": "~ mined"}),
     "salamanders_nb": ("Salamanders__glmmTMB.csv", "count ~ spp + mined + (1 | site)",
                        {"family": "nbinom2", "dispersion": "~ DOY"}),
-    "salamanders_zi_random": ("Salamanders__glmmTMB.csv", "count ~ mined + (1 | site)",
-                              {"family": "nbinom2", "zi": "~ mined + (1 | site)"}),
+    "owls_zi_random": ("Owls__glmmTMB.csv",
+                       "SiblingNegotiation ~ FoodTreatment + offset(log(BroodSize)) + (1 | Nest)",
+                       {"family": "poisson", "zi": "~ FoodTreatment + (1 | Nest)"}),
     "epil2": ("epil2__glmmTMB.csv", "y ~ Base * trt + Age + Visit + (Visit | subject)", {"family": "nbinom2"}),
     "epil2_nb1": ("epil2__glmmTMB.csv", "y ~ Base * trt + Age + Visit + (1 | subject)", {"family": "nbinom1"}),
     "toenail": ("toenail__HSAUR3.csv", "severe ~ treatment * time + (1 | patientID)", {"family": "binomial"}),
@@ -43,7 +44,17 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
 def frame(folder: Path, file: str) -> pd.DataFrame:
     """The table as glmm.R makes it ready."""
     table = pd.read_csv(folder / file)
-    for column in ("period", "herd", "INDEX", "BROOD", "LOCATION", "YEAR", "district", "subject", "patientID"):
+    for column in (
+        "period",
+        "herd",
+        "INDEX",
+        "BROOD",
+        "LOCATION",
+        "YEAR",
+        "district",
+        "subject",
+        "patientID",
+    ):
         if column in table and (column != "period" or "herd" in table):
             table[column] = table[column].astype(str)
     if "HEIGHT" in table:

@@ -66,8 +66,8 @@ out$owls_poisson <- of_tmb(glmmTMB(SiblingNegotiation ~ FoodTreatment + ArrivalT
 out$salamanders <- of_tmb(glmmTMB(count ~ mined + (1 | site), sal, poisson, ziformula = ~mined, control = tight))
 out$salamanders_nb <- of_tmb(glmmTMB(count ~ spp + mined + (1 | site), sal, nbinom2, dispformula = ~DOY,
                                      control = tight))
-out$salamanders_zi_random <- of_tmb(glmmTMB(count ~ mined + (1 | site), sal, nbinom2,
-                                            ziformula = ~mined + (1 | site), control = tight))
+out$owls_zi_random <- of_tmb(glmmTMB(SiblingNegotiation ~ FoodTreatment + offset(log(BroodSize)) + (1 | Nest), owls,
+                                     poisson, ziformula = ~FoodTreatment + (1 | Nest), control = tight))
 out$epil2 <- of_tmb(glmmTMB(y ~ Base * trt + Age + Visit + (Visit | subject), epil2, nbinom2, control = tight))
 out$epil2_nb1 <- of_tmb(glmmTMB(y ~ Base * trt + Age + Visit + (1 | subject), epil2, nbinom1, control = tight))
 out$toenail <- of_tmb(glmmTMB(severe ~ treatment * time + (1 | patientID), toe, binomial, control = tight))
