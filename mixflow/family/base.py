@@ -127,7 +127,8 @@ def only_inside(inside: jax.Array | bool, value: jax.Array) -> jax.Array:
 
 
 def first_outside(y: np.ndarray, outside: np.ndarray) -> str | None:
-    """``value 3.5 (at position 12)`` of the first response outside, else None."""
+    """``value 3.5 (at position 12)`` of the first response outside, else None; missing ones are not."""
+    outside = outside & ~np.isnan(y)
     if not outside.any():
         return None
     at = int(np.flatnonzero(outside)[0])

@@ -115,7 +115,7 @@ def counts_only(y: np.ndarray, family: str, least: int = 0) -> str | None:
     """A sentence where a value is no whole number from ``least`` upwards."""
     with np.errstate(invalid="ignore"):
         outside = (y < least) | (y != np.floor(y)) | np.isinf(y)
-    found = first_outside(y, outside & ~np.isnan(y))
+    found = first_outside(y, outside)
     if found is None:
         return None
     kind = "whole numbers from 0 upwards" if least == 0 else f"whole numbers from {least} upwards"

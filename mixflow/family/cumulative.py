@@ -141,7 +141,7 @@ class Cumulative(Family):
             found = first_outside(
                 column, (column < 0) | (column >= self.levels) | (column != np.floor(column))
             )
-        if found is None or np.isnan(column).all():
+        if found is None:
             return None
         return f"cumulative needs positions of categories from 0 to {self.levels - 1}; {found} is none"
 

@@ -59,6 +59,7 @@ class Gamma(Family):
 
     def start(self, y: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
         mean, variance = weighted_moments(y[:, 0], weight)
+        mean = jnp.where(mean > 0, mean, 1.0)
         squared = variance / mean**2
         return jnp.stack([self.mu.link(mean), -jnp.log(squared + 1e-6)]), jnp.zeros(0)
 
@@ -112,6 +113,7 @@ class LogNormal(Family):
 
     def start(self, y: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
         mean, variance = weighted_moments(y[:, 0], weight)
+        mean = jnp.where(mean > 0, mean, 1.0)
         return jnp.stack([self.mu.link(mean), 0.5 * jnp.log(variance + 1e-6 * mean**2)]), jnp.zeros(0)
 
     def problems(self, y: np.ndarray) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mixflow.backend import jax, jnp
 from mixflow.errors import MixflowError, Problem
-from mixflow.family.base import Family, Predictor, first_outside
+from mixflow.family.base import Family, Predictor, first_outside, weighted_moments
 from mixflow.family.counts import CountFamily
 from mixflow.family.links import LOGIT
 from mixflow.family.special import log_add, softplus
@@ -83,10 +83,13 @@ class ZeroInflated(_WithZeros):
         return self.part.cdf(y, eta, own)
 
     def start(self, y: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The part's start of half of the zeros, the other half inflation."""
-        zeros = jnp.sum(jnp.where(y[:, 0] <= 0, weight, 0.0))
-        eta, own = self.part.start(y, jnp.where(y[:, 0] <= 0, 0.5, 1.0) * weight)
-        share = (0.5 * zeros + 0.5) / (jnp.sum(weight) + 1.0)
+        """The part has the zeros of a geometric with the mean of the others, at most half; the rest is inflation."""
+        zero = y[:, 0] <= 0
+        zeros, others = jnp.sum(jnp.where(zero, weight, 0.0)), jnp.sum(jnp.where(zero, 0.0, weight))
+        mean, _ = weighted_moments(y[:, 0], jnp.where(zero, 0.0, weight))
+        kept = jnp.minimum(0.5, others / jnp.maximum(mean * zeros, 1e-12))
+        eta, own = self.part.start(y, jnp.where(zero, kept, 1.0) * weight)
+        share = ((1.0 - kept) * zeros + 0.5) / (jnp.sum(weight) + 1.0)
         return jnp.append(eta, LOGIT.link(share)), own
 
     def problems(self, y: np.ndarray) -> str | None:
