@@ -14,8 +14,8 @@ from mixflow.covariance.directions import by_theta
 from mixflow.design.layout import Layout
 from mixflow.likelihood import near_derivatives, taylor
 from mixflow.likelihood.data import Data, Gram, Near
-from mixflow.likelihood.exact import Pieces, pieces
-from mixflow.likelihood.traces import Moved, eliminate, forms, slope, solve, stacked, traces
+from mixflow.likelihood.exact import Pieces, group_factor, pieces
+from mixflow.likelihood.traces import Leading, Moved, eliminate, forms, parts, solve, stacked, traces
 
 
 def expand(layout: Layout, data: Data, theta: jax.Array) -> tuple[Pieces, Pieces, Pieces]:
@@ -42,11 +42,51 @@ def closed(layout: Layout, gram: Gram, theta: jax.Array) -> tuple[Pieces, Pieces
     residual = jnp.concatenate([-corner.solution, jnp.ones(1)])[:, None]
     form = forms(layout, leading, corner.N, firsts, residual)
     squares = [jnp.einsum("lar,lbr->ab", y, y) for y in form.seen]
-    gradient = Pieces(trace.of(firsts), -slope(squares, firsts))
+    half = corner.N_half if layout.reml else corner.K_half
+    gradient = Pieces(
+        _gradient(layout, theta, trace.sums, _within(layout, leading, half)),
+        -_gradient(layout, theta, squares, _seen(layout, form.seen, corner.spherical)),
+    )
     hessian = Pieces(
         _curvature(trace.sums, moved) - trace.pairs, 2.0 * form.pairs[..., 0, 0] - _curvature(squares, moved)
     )
     return value, gradient, hessian
+
+
+def _gradient(layout: Layout, theta: jax.Array, sums: list[jax.Array], corner: list[jax.Array]) -> jax.Array:
+    """2 <sums Lambda, Lambda_i> of all parameters, (q,); ``corner`` has sums Lambda of the groups in the corner.
+
+    There the product is at hand without the cancellation of `traces`, which would leave a gradient of a large
+    Lambda (a residual variance near zero) without correct digits.
+    """
+    total = jnp.zeros(layout.n_theta)
+    for group, own in zip(layout.groups, [None] * (len(sums) - len(corner)) + corner, strict=True):
+        factor = lambda t, group=group: group_factor(layout, group, t)  # noqa: E731
+        weights = sums[0] @ factor(theta) if own is None else own
+        total = total + 2.0 * jnp.einsum("ab,abq->q", weights, jax.jacfwd(factor)(theta))
+    return total
+
+
+def _within(layout: Layout, leading: Leading, half: jax.Array) -> list[jax.Array]:
+    """sum_l Z_gl' P Z_gl Lambda (k, k) of the groups in the corner."""
+    c, n = layout.n_corner_effects, half.shape[0]
+    whole = leading.F[:c, :n] @ half
+    found = []
+    for group, part in zip(layout.groups, parts(layout), strict=True):
+        if part is not None:
+            own = whole[part, part].reshape(group.n_levels, group.size, group.n_levels, group.size)
+            found.append(jnp.trace(own, axis1=0, axis2=2))
+    return found
+
+
+def _seen(layout: Layout, seen: list[jax.Array], spherical: jax.Array) -> list[jax.Array]:
+    """sum_l (Z_gl' P y) (Z_gl' P y)' Lambda (k, k) of the groups in the corner."""
+    found = []
+    for group, part, y in zip(layout.groups, parts(layout), seen, strict=True):
+        if part is not None:
+            modes = spherical[part].reshape(group.n_levels, group.size)
+            found.append(jnp.einsum("la,lb->ab", y[..., 0], modes))
+    return found
 
 
 def _moved(layout: Layout, theta: jax.Array) -> list[Moved]:

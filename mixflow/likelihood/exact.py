@@ -31,13 +31,9 @@ def group_factor(layout: Layout, group: GroupBlock, theta: jax.Array) -> jax.Arr
 
 def system(layout: Layout, gram: Gram, theta: jax.Array) -> Arrow:
     """The arrow Lambda' Z'WZ Lambda + I with X and y in the corner, unscaled."""
-    border, first = gram.border, 0
-    for group in layout.corner_groups:
-        width = group.n_levels * group.size
-        border = _scale_columns(border, group_factor(layout, group, theta), first, width)
-        first += width
-    corner = scale_corner(layout, gram.corner, theta)
-    corner = corner + jnp.diag(jnp.concatenate([jnp.ones(first), jnp.zeros(layout.corner - first)]))
+    border, corner = scale_columns(layout, gram.border, theta), scale_corner(layout, gram.corner, theta)
+    c = layout.n_corner_effects
+    corner = corner + jnp.diag(jnp.concatenate([jnp.ones(c), jnp.zeros(layout.corner - c)]))
     if not layout.n_leading:
         return Arrow(gram.blocks, border, corner)
     lam = group_factor(layout, layout.groups[0], theta)
@@ -49,15 +45,19 @@ def system(layout: Layout, gram: Gram, theta: jax.Array) -> Arrow:
 
 def scale_corner(layout: Layout, corner: jax.Array, theta: jax.Array, turned: bool = False) -> jax.Array:
     """J' a J with Lambda of every corner effect in J, and 1 for X and y; ``turned``: J a J'. (m, m)."""
+    half = scale_columns(layout, corner, theta, turned)
+    return scale_columns(layout, half.T, theta, turned).T
+
+
+def scale_columns(layout: Layout, a: jax.Array, theta: jax.Array, turned: bool = False) -> jax.Array:
+    """a J with Lambda of every corner effect in J, and 1 for X and y; ``turned``: a J'. (..., m)."""
     first = 0
     for group in layout.corner_groups:
         lam = group_factor(layout, group, theta)
-        lam = lam.T if turned else lam
         width = group.n_levels * group.size
-        corner = _scale_columns(corner, lam, first, width)
-        corner = _scale_columns(corner.T, lam, first, width).T
+        a = _scale_columns(a, lam.T if turned else lam, first, width)
         first += width
-    return corner
+    return a
 
 
 def _scale_columns(a: jax.Array, lam: jax.Array, first: int, width: int) -> jax.Array:

@@ -20,7 +20,7 @@ import numpy as np
 from mixflow.backend import jax, jnp
 from mixflow.design.layout import GroupBlock, Layout
 from mixflow.likelihood.data import Gram
-from mixflow.likelihood.exact import group_factor, scale_corner
+from mixflow.likelihood.exact import group_factor, scale_columns, scale_corner
 from mixflow.linalg.ldl import inverse, ldl
 from mixflow.linalg.sweep import sweep
 
@@ -47,6 +47,9 @@ class Corner(NamedTuple):
     N: jax.Array  # (C + p, C + p)
     K: jax.Array  # (C + p, C + p)
     solution: jax.Array  # (C + p,) conditional modes of the corner's random effects, and coefficients
+    spherical: jax.Array  # (C,) the same modes in spherical coordinates: Lambda' Z' P y
+    N_half: jax.Array  # (C + p, C) N = N_half Lambda' in the random effects' columns: no division by Lambda
+    K_half: jax.Array  # (C + p, C)
 
 
 class Moved(NamedTuple):
@@ -107,9 +110,18 @@ def solve(layout: Layout, leading: Leading, theta: jax.Array) -> Corner:
     part, pivots = sweep(scale_corner(layout, leading.F, theta) + spherical, 0, c)
     whole, rest = sweep(part, c, n)
     without_x = jnp.zeros((n + 1, n + 1)).at[:c, :c].set(-part[:c, :c])
-    user = scale_corner(layout, whole, theta, turned=True)
-    K = scale_corner(layout, without_x, theta, turned=True)[:n, :n]
-    return Corner(jnp.concatenate([pivots, rest]), whole[n, n], -user[:n, :n], K, user[:n, n])
+    N_half, K_half = (scale_columns(layout, a, theta, turned=True).T for a in (whole, without_x))
+    user, K = (scale_columns(layout, a, theta, turned=True) for a in (N_half, K_half))
+    return Corner(
+        jnp.concatenate([pivots, rest]),
+        whole[n, n],
+        -user[:n, :n],
+        K[:n, :n],
+        N_half[:n, n],
+        whole[:c, n],
+        -N_half[:n, :c],
+        K_half[:n, :c],
+    )
 
 
 def parts(layout: Layout) -> list[slice | None]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixflow.backend import jax, jnp
-from mixflow.linalg.ldl import PANEL, UNROLL, inverse, ldl
+from mixflow.linalg.ldl import PANEL, UNROLL, ldl, solve_unit_lower
 
 
 def sweep(a: jax.Array, first: int, last: int) -> tuple[jax.Array, jax.Array]:
@@ -34,14 +34,12 @@ def sweep(a: jax.Array, first: int, last: int) -> tuple[jax.Array, jax.Array]:
 def _panel(a: jax.Array, first: int, size: int) -> tuple[jax.Array, jax.Array]:
     """Some rows at once: the inverse of their own block, and one matrix product for all others."""
     rows = slice(first, first + size)
-    if size <= UNROLL:
-        lower, pivots = ldl(a[rows, rows])
-        negative = -inverse(lower, pivots)
-    else:
-        negative, pivots = _looped(a[rows, rows], 0, size)
-    solved = -negative @ a[rows]
-    rest = a - a[rows].T @ solved
-    solved = solved.at[:, rows].set(negative)
+    lower, pivots = ldl(a[rows, rows])
+    back = solve_unit_lower(lower, jnp.eye(size))
+    half = solve_unit_lower(lower, a[rows])  # never the inverse times the rows: that loses digits
+    rest = a - half.T @ (half / pivots[:, None])
+    solved = back.T @ (jnp.concatenate([half, back], axis=1) / pivots[:, None])
+    solved = solved[:, :-size].at[:, rows].set(-solved[:, -size:])
     return rest.at[rows].set(solved).at[:, rows].set(solved.T), pivots
 
 
