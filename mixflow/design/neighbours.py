@@ -102,8 +102,7 @@ class NeighbourBuilder(FormBuilder):
 
     def n_lead(self, observed: Observed) -> int:
         """All of them where prior weights make even an intercept vary within a unit."""
-        level = self.level and bool(np.isin(observed.weights, (0.0, 1.0)).all())
-        return 1 + len(self.pairs.gaps) * (1 if level else 2)
+        return 1 + len(self.pairs.gaps) * (1 if self.level and not observed.weighted else 2)
 
     def fill(self, into: BasisArrays, y: np.ndarray, w: np.ndarray) -> None:
         """Sums, then differences of neighbours, by gap; how many neighbours there are."""

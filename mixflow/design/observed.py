@@ -30,6 +30,7 @@ class Observed:
     basis: dict[int, np.ndarray]  # feature -> V, for deficient features only
     log_det_r: np.ndarray  # (N,)
     log_weight: np.ndarray  # (N,)
+    weighted: bool = False  # whether prior weights were given, whatever they are
 
 
 def observe(values: np.ndarray, q: np.ndarray, r: np.ndarray, weights: np.ndarray | None) -> Observed:
@@ -61,7 +62,7 @@ def observe(values: np.ndarray, q: np.ndarray, r: np.ndarray, weights: np.ndarra
         rank[i], v, log_det[i] = known[key]
         if rank[i] < p:
             basis[int(i)] = v
-    return Observed(w, n_obs, rank, rank < p, basis, log_det, log_weight)
+    return Observed(w, n_obs, rank, rank < p, basis, log_det, log_weight, weights is not None)
 
 
 def times(a: np.ndarray, b: np.ndarray) -> np.ndarray:

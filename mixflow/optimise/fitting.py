@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -262,5 +262,5 @@ def _take(observed: Observed, rows: np.ndarray) -> Observed:
     """The same for some of the features."""
     place = {int(row): i for i, row in enumerate(rows)}
     basis = {place[i]: v for i, v in observed.basis.items() if i in place}
-    arrays = {f.name: getattr(observed, f.name) for f in fields(observed) if f.name != "basis"}
-    return Observed(**{name: a[rows] for name, a in arrays.items()}, basis=basis)
+    arrays = {f.name: getattr(observed, f.name)[rows] for f in fields(observed) if f.type == "np.ndarray"}
+    return replace(observed, **arrays, basis=basis)
