@@ -131,7 +131,7 @@ def _newton(h: jax.Array, g: jax.Array, damping: jax.Array) -> tuple[jax.Array, 
     columns, pivots, halves, definite = [], [], [], jnp.ones((), dtype=bool)
     for _ in range(len(g)):
         positive = rest[0, 0] > 1e-10 * scale
-        pivot = jnp.where(positive, rest[0, 0], jnp.maximum(jnp.abs(rest[0, 0]), 1e-4 * scale))
+        pivot = jnp.where(positive, rest[0, 0], jnp.maximum(jnp.abs(rest[0, 0]), 1e-8 * scale))
         column = rest[1:, 0] / pivot
         columns.append(column)
         pivots.append(pivot)
