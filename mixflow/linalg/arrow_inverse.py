@@ -46,10 +46,8 @@ def inverse_on(arrow: Arrow) -> Arrow:
     """H^-1 on the arrow: blocks (L, k, k), border (L, k, m), corner (m, m)."""
     f = arrow_factor(arrow)
     k = arrow.blocks.shape[1]
-    if k == 1:
-        blocks = 1.0 / arrow.blocks
-    else:
-        blocks = solve_blocks(f, jnp.broadcast_to(jnp.eye(k), arrow.blocks.shape))
+    units = jnp.broadcast_to(jnp.eye(k), arrow.blocks.shape)
+    blocks = 1.0 / arrow.blocks if k == 1 else solve_blocks(f, units)
     if not arrow.corner.shape[0]:
         return Arrow(blocks, arrow.border, arrow.corner)
     corner = inverse(f.corner_lower, f.corner_pivots)
