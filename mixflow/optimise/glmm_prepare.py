@@ -24,9 +24,13 @@ from mixflow.design.layout import GroupBlock, Layout
 from mixflow.design.observed import Observed, observe
 from mixflow.errors import MixflowError, Problem
 from mixflow.family import Family
+from mixflow.family.zeros import ZeroInflated
 from mixflow.likelihood.generalised import Sample
 from mixflow.model import RandomEffect
 from mixflow.optimise.prepare import _grouped, _theta_scale
+
+HELD = ("binomial", "poisson", "nbinom1", "nbinom2")
+"""Families whose mixed models agree with R (tests/reference/glmm); the others have densities only."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +69,16 @@ def prepare(designs: Mapping[str, Design], family: Family, nodes: int = 1) -> Ge
     """Lay out rows and columns. ``designs`` by the names of the family's predictors, all of the same rows."""
     own = tuple(designs[p.name] for p in family.predictors)
     terms, predictor = _merged(family, own)
-    _refuse(own, terms)
+    _refuse(own, terms, family)
     groups, _ = _grouped(replace(own[0], random=tuple(terms), residual=None))
     blocks = tuple(GroupBlock(g.name, g.n_levels, tuple(e.within for e in g.effects)) for g in groups)
     layout = Layout(blocks, -1, False)
     if nodes > 1 and len(groups) != 1:
         remedy = "Use nagq=1 (Laplace), or one grouping factor."
         raise MixflowError(Problem("Quadrature takes one grouping factor", value=nodes, remedy=remedy))
+    if nodes > 1 and layout.k_leading > 1:
+        remedy = "Use nagq=1 (Laplace): quadrature over several effects of a level is not yet held against R."
+        raise MixflowError(Problem("Quadrature takes one effect a level", value=nodes, remedy=remedy))
     of = [tuple(predictor[id(t)] for t in g.terms for _ in t.terms) for g in groups]
     n = len(own[0].X)
     level = groups[0].index if groups else np.zeros(n, dtype=int)
@@ -140,7 +147,16 @@ def _merged(family: Family, designs: tuple[Design, ...]) -> tuple[list[RandomCol
     return terms, predictor
 
 
-def _refuse(designs: tuple[Design, ...], terms: list[RandomColumns]) -> None:
+def _refuse(designs: tuple[Design, ...], terms: list[RandomColumns], family: Family) -> None:
+    name = family.part.name if isinstance(family, ZeroInflated) else family.name
+    if name not in HELD:
+        remedy = f"Families of mixed models so far: {', '.join(HELD)}, with or without zi."
+        raise MixflowError(
+            Problem("This family's mixed models are not yet held against R", value=name, remedy=remedy)
+        )
+    if any(term.covariance == "smooth" for term in terms):
+        remedy = "Use polynomials, or family='gaussian'."
+        raise MixflowError(Problem("Smooths are not available in generalised models", remedy=remedy))
     if any(isinstance(term.within, Known) for term in terms):
         remedy = "Leave `relationship` out, or use family='gaussian'."
         raise MixflowError(

@@ -91,6 +91,19 @@ def test_quadrature_takes_one_group(cbpp):
         mixflow.fit("incidence ~ (1 | herd) + (1 | period)", cbpp, family="poisson", nagq=5)
 
 
+@pytest.mark.parametrize(
+    ("formula", "options", "words"),
+    [
+        ("half ~ (1 | herd)", {"family": "beta"}, "not yet held against R"),
+        ("incidence ~ s(size, k = 4) + (1 | herd)", {"family": "poisson"}, "Smooths"),
+        ("incidence ~ size + (size | herd)", {"family": "poisson", "nagq": 5}, "one effect a level"),
+    ],
+)
+def test_what_is_not_yet_held_against_r_is_refused(cbpp, formula, options, words):
+    with pytest.raises(MixflowError, match=words):
+        mixflow.fit(formula, cbpp.assign(half=0.5), **options)
+
+
 def test_options_of_families_are_refused_for_the_gaussian(cbpp):
     with pytest.raises(MixflowError, match="families beside gaussian"):
         mixflow.fit("incidence ~ (1 | herd)", cbpp, nagq=5)
