@@ -13,6 +13,7 @@ Roger's matrices are made of these. All for one feature.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +68,7 @@ def product(a: jax.Array, b: jax.Array) -> jax.Array:
     return sum((a[..., :, c, None] * b[..., c, None, :] for c in range(1, k)), a[..., :, :1] * b[..., :1, :])
 
 
-def stacked(group: GroupBlock, found: list[tuple[jax.Array, jax.Array | None]]) -> Moved:
+def stacked(group: GroupBlock, found: Sequence[tuple[jax.Array, jax.Array | None]]) -> Moved:
     """A group's structures side by side: (s', k', k') and (s', s', k', k') of each -> the group's k columns."""
     firsts, seconds, place, count = [], [], 0, 0
     for first, second in found:
