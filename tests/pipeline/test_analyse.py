@@ -22,7 +22,7 @@ from mixflow.report.view import View
 from mixflow.store import analyses, verify, zarr_io
 from mixflow.study import config
 from mixflow.study.validate import validate
-from tests.pipeline import tiny, toy
+from tests.pipeline import steps, tiny, toy
 
 PATHS = Paths("tiny")
 ASKED = {
@@ -49,11 +49,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        study = config.load(tiny.write(folder, models=models(**ASKED)))
-        local.ingest(study, said.append)
-        local.batch(study, said.append)
-        local.fit(study, [], said.append)
-        local.test(study, [], said.append)
+        study = steps.run(tiny.write(folder, models=models(**ASKED)), analyse=False, say=said.append)
         assert "Without the analyses of mixed; for these: mixflow analyse" in said
         local.analyse(study, [], said.append)
     assert "mixed: wide, counted, spread" in said

@@ -12,14 +12,14 @@ import pytest
 import xarray as xr
 
 import mixflow
-from mixflow.pipeline import fit, local, rows
+from mixflow.pipeline import fit, rows
 from mixflow.pipeline.paths import Paths
 from mixflow.status import Status
 from mixflow.store import fits, frames, verify, zarr_io
 from mixflow.study import config
 from mixflow.study.structure import design_of
 from mixflow.study.validate import validate
-from tests.pipeline import proteins, toy
+from tests.pipeline import proteins, steps, toy
 
 PATHS = Paths("small")
 
@@ -30,11 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("proteins")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        study = config.load(proteins.write(folder))
-        for step in (local.ingest, local.batch):
-            step(study, lambda _: None)
-        local.fit(study, [], lambda _: None)
-        local.test(study, [], lambda _: None)
+        steps.run(proteins.write(folder), analyse=False)
         yield folder
 
 

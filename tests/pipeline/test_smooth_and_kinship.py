@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixflow.pipeline import local, report
+from mixflow.pipeline import report
 from mixflow.pipeline.paths import Paths
 from mixflow.store import verify, zarr_io
-from mixflow.study import config
-from tests.pipeline import tiny
+from tests.pipeline import steps, tiny
 
 PATHS = Paths("tiny")
 MODEL = {
@@ -34,12 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pd.DataFrame(near, index=names, columns=names).to_csv(
             folder / "near.tsv", sep="\t", index_label="site"
         )
-        loaded, said = config.load(study), []
-        local.ingest(loaded, said.append)
-        local.batch(loaded, said.append)
-        local.fit(loaded, [], said.append)
-        local.test(loaded, [], said.append)
-        local.analyse(loaded, [], said.append)
+        steps.run(study)
         report.run(PATHS.store, PATHS.results)
     return folder
 

@@ -17,7 +17,7 @@ from mixflow.pipeline.paths import Paths
 from mixflow.status import Status
 from mixflow.store import frames, provenance, verify, zarr_io
 from mixflow.study import config
-from tests.pipeline import tiny
+from tests.pipeline import steps, tiny
 
 PATHS = Paths("tiny")
 
@@ -28,12 +28,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        study = config.load(tiny.write(folder, shards=2))
         said: list[str] = []
-        local.ingest(study, said.append)
-        local.batch(study, said.append)
-        local.fit(study, [], said.append)
-        local.test(study, [], said.append)
+        steps.run(tiny.write(folder, shards=2), analyse=False, say=said.append)
     (folder / "said.txt").write_text("\n".join(said))
     return folder
 

@@ -19,6 +19,7 @@ from mixflow.pipeline.paths import Paths
 from mixflow.store import fits, zarr_io
 from mixflow.study import config
 from mixflow.study.validate import validate
+from tests.pipeline import steps
 
 PATHS = Paths("visits")
 GROWTH = {"growth": {"time": 1}}
@@ -72,11 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("visits")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        study = config.load(write(folder))
-        local.ingest(study, lambda _: None)
-        local.batch(study, lambda _: None)
-        local.fit(study, [], lambda _: None)
-        local.test(study, [], lambda _: None)
+        steps.run(write(folder), analyse=False)
         yield folder
 
 

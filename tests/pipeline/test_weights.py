@@ -19,7 +19,7 @@ from mixflow.pipeline.paths import Paths
 from mixflow.store import zarr_io
 from mixflow.study import config
 from mixflow.study.validate import validate
-from tests.pipeline import proteins
+from tests.pipeline import proteins, steps
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 PATHS = Paths("trials")
@@ -71,12 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("trials")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        study = config.load(write(folder))
-        local.ingest(study, lambda _: None)
-        local.batch(study, lambda _: None)
-        local.fit(study, [], lambda _: None)
-        local.test(study, [], lambda _: None)
-        local.analyse(study, [], lambda _: None)
+        steps.run(write(folder))
         yield folder
 
 
