@@ -116,9 +116,13 @@ def _not_generalised(reml: bool | None, df: str | None, refused: Mapping[str, An
         if value is not None
     ]
     if reml:
-        problems.append(Problem("A generalised model is fitted by maximum likelihood", column="reml", value=True))
+        problems.append(
+            Problem("A generalised model is fitted by maximum likelihood", column="reml", value=True)
+        )
     if df not in (None, "z"):
-        problems.append(Problem("A generalised model has z tests", column="df", value=df, remedy="Use df='z'."))
+        problems.append(
+            Problem("A generalised model has z tests", column="df", value=df, remedy="Use df='z'.")
+        )
     if problems:
         raise MixflowError(problems)
 

@@ -112,4 +112,4 @@ class Spread(Combination):
         return jnp.concatenate([jnp.ones(1), jnp.expm1(-self.log_factors(theta))])
 
     def log_factors(self, theta: jax.Array) -> jax.Array:
-        return 2.0 * (np.asarray(self.kinds) @ theta)
+        return 2.0 * (jnp.asarray(np.asarray(self.kinds)) @ theta)

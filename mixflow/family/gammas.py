@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 from mixflow.backend import jax, jnp
-from mixflow.family.special import HALF_LOG_2PI
+from mixflow.family.special import HALF_LOG_2PI, with_rule
 
 _SHIFT = 8
 _LOG_SHIFT = math.log(_SHIFT)
@@ -17,7 +16,7 @@ _PARTITIONS = ((1,), (1, 1), (1, 3, 1), (1, 7, 6, 1), (1, 15, 25, 10, 1), (1, 31
 """Stirling numbers of the second kind: (x d/dx)^n = sum_m S(n, m) x^m d^m / dx^m."""
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
+@with_rule(1)
 def gamma_excess(log_x: jax.Array, order: int = 0) -> jax.Array:
     """log Gamma(x) - x log x + x by log x, for any log x, or its derivative by log x of this order (up to 6).
 

@@ -10,7 +10,7 @@ Log-gamma primitives are not used: differences of them lose all digits for large
 from __future__ import annotations
 
 import math
-from functools import partial
+from collections.abc import Callable
 
 from mixflow.backend import jax, jnp
 
@@ -24,6 +24,11 @@ def _derivative(function: object, factor: object) -> None:
         return function(primals[0]), factor(primals[0]) * tangents[0]  # type: ignore[operator]
 
     function.defjvp(rule)  # type: ignore[attr-defined]
+
+
+def with_rule(*constants: int) -> Callable[[Callable[..., jax.Array]], jax.custom_jvp[jax.Array]]:
+    """`jax.custom_jvp` of a function some of whose arguments, by place, are plain numbers."""
+    return lambda function: jax.custom_jvp(function, nondiff_argnums=constants)
 
 
 @jax.custom_jvp
@@ -96,7 +101,7 @@ def log_add(a: jax.Array, b: jax.Array) -> jax.Array:
 # -- ratios with a removable zero --------------------------------------------------------------------------------
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
+@with_rule(1)
 def expm1_ratio(x: jax.Array, order: int = 0) -> jax.Array:
     """(e^x - 1) / x, one at zero, or its derivative of this order: the integral of s^order e^(s x) over 0..1."""
     small = jnp.abs(x) < 0.3
@@ -110,7 +115,7 @@ def expm1_ratio(x: jax.Array, order: int = 0) -> jax.Array:
     return jnp.where(small, series, direct)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+@with_rule(1, 2)
 def log1p_ratio(x: jax.Array, power: int = 0, order: int = 0) -> jax.Array:
     """log(1 + x) / x for x > -1, one at zero: the integral of s^power / (1 + s x) over 0..1, or its derivative.
 

@@ -23,7 +23,7 @@ from mixflow.likelihood.grid import Places, Seen, evaluate
 from mixflow.model import Fit
 from mixflow.optimise import mapped
 from mixflow.optimise.components import components
-from mixflow.optimise.estimates import _back
+from mixflow.optimise.estimates import back_to_beta
 from mixflow.optimise.observed_grams import Chunk, chunks
 from mixflow.status import Status
 
@@ -191,7 +191,7 @@ def _finish(
 
 def _contrasts(chunk: Chunk, design: Design, rows: np.ndarray, prior: ThetaPrior) -> tuple[Seen, np.ndarray]:
     """Contrasts on the grid in the Gram's units, and what of them the Gram's y left out (m, r)."""
-    back, _ = _back(design, chunk.observed)
+    back, _ = back_to_beta(design, chunk.observed)
     seen = _look(chunk, prior.values, np.einsum("rp,npk->nrk", rows, back))
     shift = np.linalg.solve(design.R, chunk.arrays.shift.T).T @ rows.T
     return seen, shift

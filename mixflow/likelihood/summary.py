@@ -46,7 +46,7 @@ def summarise(layout: Layout, data: Data, theta: jax.Array) -> Summary:
         cov, deriv = _with_derivative(covariance, theta)
     else:
         cov, deriv = covariance(theta), jnp.zeros((0, layout.n_coef, layout.n_coef))
-    gamma = _solution(f)[layout.n_corner_effects :]
+    gamma = solution_of(f)[layout.n_corner_effects :]
     found = pieces_of(layout, f)
     found = found._replace(logdet=found.logdet + log_det_r)
     return Summary(gamma, cov, deriv, found, _modes(layout, arrow, f, theta))
@@ -60,7 +60,7 @@ def _with_derivative(
     return jax.vmap(along, out_axes=(None, 0))(jnp.eye(theta.shape[0]))
 
 
-def _solution(f: ArrowFactor) -> jax.Array:
+def solution_of(f: ArrowFactor) -> jax.Array:
     """Corner random effects u and gamma: the normal equations solved backwards from the row of y."""
     lower = f.corner_lower[:-1, :-1]
     return solve_unit_upper(lower, f.corner_lower[-1, :-1][:, None])[:, 0]
@@ -69,7 +69,7 @@ def _solution(f: ArrowFactor) -> jax.Array:
 def _modes(layout: Layout, arrow: Arrow, f: ArrowFactor, theta: jax.Array) -> Modes:
     """b = Lambda u, and diag(Lambda (Lambda'Z'WZ Lambda + I)^-1 Lambda'): Var(b | y, beta) over sigma^2."""
     c = layout.n_corner_effects
-    x = _solution(f)
+    x = solution_of(f)
     corner_cov = inverse(f.corner_lower[:c, :c], f.corner_pivots[:c]) if c else jnp.zeros((0, 0))
     modes, sds, first = [], [], 0
     for place, group in enumerate(layout.groups):

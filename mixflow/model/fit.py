@@ -69,7 +69,9 @@ class Fit:
     family: str = "gaussian"
     link: str = "identity"
     nodes: int = 1  # of the quadrature; 1 is Laplace's approximation, or exact
-    more_names: tuple[tuple[str, str], ...] = ()  # (predictor, name) of coefficients beside mu, the family's own
+    more_names: tuple[
+        tuple[str, str], ...
+    ] = ()  # (predictor, name) of coefficients beside mu, the family's own
     more: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))  # (N, len(more_names))
     more_cov: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
     more_rank: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))  # (N,) how many are free

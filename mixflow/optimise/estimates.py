@@ -59,7 +59,7 @@ def estimates(
     if summary is None:
         assert not isinstance(data, LargeArrays)
         summary = mapped.summaries(layout, data, theta)
-    back, null = _back(design, observed)
+    back, null = back_to_beta(design, observed)
     with np.errstate(invalid="ignore"):  # a feature without a minimum ends as a status
         unit_sigma = np.sqrt(summary.pieces.rss / dof if data.sigma2 is None else data.sigma2)
     sigma = unit_sigma * scale
@@ -73,7 +73,7 @@ def estimates(
     information = _information(dof, unit_sigma, summary.pieces.rss, state)
     if data.sigma2 is not None:  # sigma is known: it has no error
         information[:, -1, :] = information[:, :, -1] = 0.0
-    par_cov = 2 * _inverse(information) * units[:, :, None] * units[:, None, :]
+    par_cov = 2 * inverse_with_curvature(information) * units[:, :, None] * units[:, None, :]
     return Estimates(
         solution,
         cov * (sigma**2)[:, None, None],
@@ -100,7 +100,7 @@ NULL = 1e-8
 """Entries of the null-space projector below this (columns of X scaled to length 1) are rounding."""
 
 
-def _back(design: Design, observed: Observed) -> tuple[np.ndarray, np.ndarray]:
+def back_to_beta(design: Design, observed: Observed) -> tuple[np.ndarray, np.ndarray]:
     """beta = back gamma (N, p, p), and the null-space projector of each feature, zero where rank is full.
 
     Worked out for columns of X of length 1, so that the unit of a covariate does not decide what is zero.
@@ -121,7 +121,7 @@ def _back(design: Design, observed: Observed) -> tuple[np.ndarray, np.ndarray]:
 
 def null_space(design: Design, observed: Observed) -> np.ndarray:
     """Projector on what each feature's own rows cannot tell, in the coordinates of beta. (N, p, p)."""
-    return _back(design, observed)[1]
+    return back_to_beta(design, observed)[1]
 
 
 def _information(dof: np.ndarray, sigma: np.ndarray, rss: np.ndarray, state: State) -> np.ndarray:
@@ -135,7 +135,7 @@ def _information(dof: np.ndarray, sigma: np.ndarray, rss: np.ndarray, state: Sta
     return out
 
 
-def _inverse(information: np.ndarray) -> np.ndarray:
+def inverse_with_curvature(information: np.ndarray) -> np.ndarray:
     """Inverse on the directions with curvature, zero on the others. (N, m, m)."""
     diagonal = np.abs(np.diagonal(information, axis1=1, axis2=2))
     dead = diagonal < CURVATURE

@@ -73,10 +73,11 @@ def fit_features(
             progress(min(first + chunk, len(values)), len(values))
     arrays = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     adjusted = KenwardRoger(**arrays.pop("kr")) if kr else None
-    return Fit(**_labels(design, prepared, feature_ids), **arrays, kr=adjusted)
+    return Fit(**labels_of(design, prepared, feature_ids), **arrays, kr=adjusted)
 
 
-def _labels(design: Design, prepared: Prepared, feature_ids: np.ndarray | list[str]) -> dict:
+def labels_of(design: Design, prepared: Prepared, feature_ids: np.ndarray | list[str]) -> dict:
+    """What a `Fit` says of the model, beside its arrays."""
     effects = {}
     for group, levels in zip(prepared.layout.groups, prepared.levels, strict=True):
         terms = [t for e in prepared.effects if e.group == group.name for t in e.terms]
@@ -107,30 +108,30 @@ def _fit_chunk(
     observed = observe(values, design.Q, design.R, weights)
     status, n_levels = screen(prepared, observed)
     run = np.flatnonzero(status == Status.NOT_RUN)
-    out = _empty(prepared, len(values), modes)
+    out = empty_arrays(prepared, len(values), modes)
     out |= {"n_obs": observed.n_obs.astype(np.int32), "rank": observed.rank.astype(np.int32)}
     out |= {"n_levels": n_levels, "status": status}
     if kr:
         out["kr"] = kenward_roger.empty(prepared, len(values))
     if len(run):
-        seen = _take(observed, run)
+        seen = take_observed(observed, run)
         if isinstance(prepared.builder, LargeBuilder):
             return _fill_large(out, design, prepared, values, seen, run, modes)
         arrays = prepared.builder.build(values[run], seen)
         data = data_of(prepared, arrays)
-        state, ending = _optimise(prepared.layout, data, arrays.flat)
+        state, ending = optimum_of(prepared.layout, data, arrays.flat)
         if design.residual is not None:
             state = settle_reference(prepared, data, design.residual, seen.weights > 0, state)
         found = estimates(design, prepared, data, arrays, seen, state, modes)
         given = _mean_variance(seen.weights) if prepared.model.sigma == "fixed" else None
-        _fill(out, run, found, components(prepared), state.iterations, ending, given)
+        fill_arrays(out, run, found, components(prepared), state.iterations, ending, given)
         if design.residual is not None:
             _hide_unseen(out, run, design.residual, seen.weights > 0)
         if kr:
             if isinstance(prepared.builder, FormBuilder):  # Kenward and Roger's V is written out by rows
                 data = data_of(prepared, prepared.builder.shared.rows.build(values[run], seen))
             own = kenward_roger.kenward_roger(design, prepared, data, seen, state.theta, found.sigma)
-            _fill_some(out["kr"], run, own, np.isfinite(out["sigma"][run]))
+            fill_rows(out["kr"], run, own, np.isfinite(out["sigma"][run]))
     return out
 
 
@@ -150,7 +151,7 @@ def _fill_large(
     ending[~state.done] = Status.NO_CONVERGENCE
     ending[arrays.scale == 0] = Status.NO_VARIATION
     found = estimates(design, prepared, arrays, arrays, seen, state, modes, summary)
-    _fill(out, run, found, components(prepared), state.iterations, ending)
+    fill_arrays(out, run, found, components(prepared), state.iterations, ending)
     return out
 
 
@@ -164,7 +165,7 @@ def data_of(prepared: Prepared, arrays: GramArrays | BasisArrays | RowArrays) ->
     return Rows(**{name: getattr(arrays, name) for name in Rows._fields[:-1]}, sigma2=sigma2)
 
 
-def _optimise(layout: Layout, data: Data, flat: np.ndarray) -> tuple[State, np.ndarray]:
+def optimum_of(layout: Layout, data: Data, flat: np.ndarray) -> tuple[State, np.ndarray]:
     """Where the optimisation of each feature ended, and how (n,)."""
     n = len(data.dof)
     ending = np.full(n, Status.OK, dtype=np.int8)
@@ -182,7 +183,7 @@ def _optimise(layout: Layout, data: Data, flat: np.ndarray) -> tuple[State, np.n
     return state, ending
 
 
-def _fill(
+def fill_arrays(
     out: dict,
     run: np.ndarray,
     found: Estimates,
@@ -228,12 +229,13 @@ def _mean_variance(weights: np.ndarray) -> np.ndarray:
     return np.where(seen, 1 / np.where(seen, weights, 1.0), 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
 
 
-def _fill_some(out: dict, run: np.ndarray, found: dict, good: np.ndarray) -> None:
+def fill_rows(out: dict, run: np.ndarray, found: dict, good: np.ndarray) -> None:
+    """Put the arrays ``found`` of the features ``run`` into ``out``, those that are ``good``."""
     for name, array in found.items():
         out[name][run[good]] = array[good]
 
 
-def _empty(prepared: Prepared, n: int, modes: bool) -> dict:
+def empty_arrays(prepared: Prepared, n: int, modes: bool) -> dict:
     """NaN everywhere: the state of features that were not fitted."""
     layout = prepared.layout
     p, q, c = layout.n_coef, layout.n_theta, len(components(prepared).names)
@@ -258,7 +260,7 @@ def _empty(prepared: Prepared, n: int, modes: bool) -> dict:
     }
 
 
-def _take(observed: Observed, rows: np.ndarray) -> Observed:
+def take_observed(observed: Observed, rows: np.ndarray) -> Observed:
     """The same for some of the features."""
     place = {int(row): i for i, row in enumerate(rows)}
     basis = {place[i]: v for i, v in observed.basis.items() if i in place}

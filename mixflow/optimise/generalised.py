@@ -12,7 +12,7 @@ from mixflow.design import Design
 from mixflow.family import Family
 from mixflow.model import Fit
 from mixflow.optimise.components import Components, components
-from mixflow.optimise.fitting import _take
+from mixflow.optimise.fitting import take_observed
 from mixflow.optimise.glmm_iterate import Optima, optima
 from mixflow.optimise.glmm_mapped import each
 from mixflow.optimise.glmm_prepare import Generalised, observe_all, prepare, samples
@@ -100,7 +100,7 @@ def _chunk(prepared: Generalised, y: np.ndarray, weights: np.ndarray | None, mod
         own = samples(prepared, y, weight, observed)
         own = take(own, run)
         found = optima(prepared.shape, prepared.shared, own)
-        _fill(out, run, prepared, own, found, [_take(o, run) for o in observed])
+        _fill(out, run, prepared, own, found, [take_observed(o, run) for o in observed])
     return out
 
 

@@ -27,7 +27,7 @@ from mixflow.family import Family
 from mixflow.family.zeros import ZeroInflated
 from mixflow.likelihood.generalised import Sample
 from mixflow.model import RandomEffect
-from mixflow.optimise.prepare import _grouped, _theta_scale
+from mixflow.optimise.prepare import groups_of, theta_scales
 
 HELD = ("binomial", "poisson", "nbinom1", "nbinom2")
 """Families whose mixed models agree with R (tests/reference/glmm); the others have densities only."""
@@ -70,7 +70,7 @@ def prepare(designs: Mapping[str, Design], family: Family, nodes: int = 1) -> Ge
     own = tuple(designs[p.name] for p in family.predictors)
     terms, predictor = _merged(family, own)
     _refuse(own, terms, family)
-    groups, _ = _grouped(replace(own[0], random=tuple(terms), residual=None))
+    groups, _ = groups_of(replace(own[0], random=tuple(terms), residual=None))
     blocks = tuple(GroupBlock(g.name, g.n_levels, tuple(e.within for e in g.effects)) for g in groups)
     layout = Layout(blocks, -1, False)
     if nodes > 1 and len(groups) != 1:
@@ -105,7 +105,7 @@ def prepare(designs: Mapping[str, Design], family: Family, nodes: int = 1) -> Ge
         place,
         own,
         tuple(effect for g in groups for effect in g.effects),
-        _theta_scale(layout, tuple(g.scale for g in groups)),
+        theta_scales(layout, tuple(g.scale for g in groups)),
         tuple(np.asarray(g.terms[0].index) for g in groups),
         tuple(np.concatenate([t.Z for t in g.terms], axis=1) for g in groups),
         tuple(g.scale for g in groups),

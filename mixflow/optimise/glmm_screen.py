@@ -6,7 +6,7 @@ import numpy as np
 
 from mixflow.design.observed import Observed
 from mixflow.optimise.glmm_prepare import Generalised
-from mixflow.optimise.screen import _observed_levels
+from mixflow.optimise.screen import observed_levels
 from mixflow.status import Status
 
 
@@ -21,7 +21,7 @@ def screen(
     status = np.full(len(y), Status.NOT_RUN, dtype=np.int8)
     n_levels = np.zeros((len(y), len(groups)), dtype=np.int32)
     for g, (index, group) in enumerate(zip(prepared.index, groups, strict=True)):
-        n_levels[:, g] = _observed_levels(seen, index, group.n_levels)
+        n_levels[:, g] = observed_levels(seen, index, group.n_levels)
         if not all(effect.tied for effect in group.effects):
             status[n_levels[:, g] < 2] = Status.TOO_FEW_LEVELS
     status[constant(prepared.family.columns, y, seen)] = Status.NO_VARIATION

@@ -130,8 +130,8 @@ def _em(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects
         for effect in group.effects:
             parts.append(_factors(effect, jnp.sqrt(square[at : at + effect.size])))
             at += effect.size
-    parts = jnp.concatenate([jnp.where(jnp.isfinite(p), p, 1.0) for p in parts])
-    theta = psi[shape.theta] * parts
+    factors = jnp.concatenate(parts)
+    theta = psi[shape.theta] * jnp.where(jnp.isfinite(factors), factors, 1.0)
     limit = jnp.asarray(layout.boundary)
     theta = jnp.where(limit, jnp.clip(theta, SMALLEST, LARGEST), theta)
     return psi.at[shape.theta].set(theta)

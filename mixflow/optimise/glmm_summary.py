@@ -15,7 +15,7 @@ from mixflow.likelihood.exact import group_factor
 from mixflow.likelihood.generalised import Effects, Sample, scaled_effects
 from mixflow.likelihood.laplace import curvature
 from mixflow.linalg.arrow_inverse import inverse_on
-from mixflow.optimise.estimates import _back
+from mixflow.optimise.estimates import back_to_beta
 from mixflow.optimise.glmm_iterate import FLAT, Optima
 from mixflow.optimise.glmm_prepare import Generalised
 from mixflow.status import Status
@@ -100,7 +100,7 @@ def to_user(
     null = np.zeros((n, shape.coefs[0], shape.coefs[0]))
     for j, (design, seen) in enumerate(zip(prepared.designs, observed, strict=True)):
         part = slice(shape.starts[j], shape.starts[j + 1])
-        back, unseen = _back(design, seen)
+        back, unseen = back_to_beta(design, seen)
         turn[:, part, part] = back * np.sqrt(len(design.X))
         if j == 0:
             null = unseen + _infinite(design.R, turn[:, part, part], told.flat[:, part])

@@ -12,7 +12,7 @@ from mixflow.likelihood.data import Data, Rows
 from mixflow.likelihood.kenward_roger import Blocks
 from mixflow.likelihood.kenward_roger_rows import residual_degrees
 from mixflow.optimise import kenward_roger_rows, mapped
-from mixflow.optimise.estimates import _back, _inverse
+from mixflow.optimise.estimates import back_to_beta, inverse_with_curvature
 from mixflow.optimise.prepare import Prepared
 
 
@@ -50,7 +50,7 @@ def kenward_roger(
         found = mapped.kenward_roger(prepared.layout, data, theta)
     W = _covariance(found, known_sigma=data.sigma2 is not None)
     variance = sigma[:, None, None] ** 2
-    back, _ = _back(design, observed)
+    back, _ = back_to_beta(design, observed)
     front = _front(design, observed)
     scale, degree = _scaling(prepared)
     f = scale * sigma[:, None] ** (-2.0 * degree)
@@ -72,7 +72,7 @@ def _covariance(found: Blocks, known_sigma: bool) -> np.ndarray:
     information = found.information * size[:, :, None] * size[:, None, :]
     if known_sigma:
         information[:, -1, :] = information[:, :, -1] = 0.0
-    return _inverse(information) * size[:, :, None] * size[:, None, :]
+    return inverse_with_curvature(information) * size[:, :, None] * size[:, None, :]
 
 
 def _adjusted(found: Blocks, W: np.ndarray) -> np.ndarray:

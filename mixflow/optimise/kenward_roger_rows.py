@@ -26,7 +26,7 @@ def blocks(layout: Layout, rows: Rows, theta: np.ndarray) -> Blocks:
     for first in range(0, len(theta), AT_ONCE):
         some = np.arange(first, min(first + AT_ONCE, len(theta)))
         own = mapped.take(rows, some)
-        found = mapped._mapped(moves, layout, own, theta[some])
+        found = mapped.each(moves, layout, own, theta[some])
         for i in range(len(some)):
             one: Any = jax.tree.map(lambda a, i=i: a[i], (own, found))
             parts.append(_feature(layout, *one))

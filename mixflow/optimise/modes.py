@@ -105,7 +105,8 @@ def step(state: _State, at: Callable[[Effects], Point], enough: float = TOLERANC
     taken = first | (fine & jnp.isfinite(end) & (end <= OVERSHOT * promised + 1e-14))
     point = jax.tree.map(lambda a, b: jnp.where(taken, a, b), trial, point)
     eased = jnp.where(damping < 0.1, 0.0, damping / 8.0)
-    damping = jnp.where(taken, eased, jnp.maximum(8.0 * damping, 1.0))
+    raised = jnp.maximum(8.0 * jnp.asarray(damping), 1.0)
+    damping = jnp.where(taken, jnp.asarray(eased), raised)
     done = taken & ~first & (state.damping == 0.0) & (promised < enough)
     return _State(point, damping, state.steps + 1, done)
 

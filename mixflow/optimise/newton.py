@@ -107,7 +107,7 @@ def _move(layout: Layout, theta: jax.Array, g: jax.Array, h: jax.Array, damping:
     mute = (jnp.abs(g) < SILENT) & (jnp.abs(h).max(axis=1, initial=0.0) < SILENT)
     inert = kick | mute
     h = jnp.where(inert[:, None] | inert[None, :], jnp.eye(layout.n_theta), h)
-    step, definite = _newton(h, g, damping)
+    step, definite = newton_step(h, g, damping)
     decrement = -0.5 * g @ step
     pull = g * theta
     crosses = (pull > 0) & (diagonal * theta**2 <= 3.0 * pull) & (jnp.abs(theta) < 1.0)
@@ -120,7 +120,7 @@ def _move(layout: Layout, theta: jax.Array, g: jax.Array, h: jax.Array, damping:
     return Move(step, decrement, newton, jump.any(), kick.any())
 
 
-def _newton(h: jax.Array, g: jax.Array, damping: jax.Array) -> tuple[jax.Array, jax.Array]:
+def newton_step(h: jax.Array, g: jax.Array, damping: jax.Array) -> tuple[jax.Array, jax.Array]:
     """-(H + damping I)^-1 g, and whether that matrix was definite; if not, its pivots are made positive.
 
     Gill and Murray (1974), Math. Program. 7:311: a pivot that is not positive counts by its absolute value, so

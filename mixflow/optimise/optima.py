@@ -12,8 +12,8 @@ from mixflow.design.observed import observe
 from mixflow.errors import MixflowError, Problem
 from mixflow.likelihood.data import Data
 from mixflow.optimise import mapped
-from mixflow.optimise.estimates import _back as back_of
-from mixflow.optimise.fitting import CHUNK_FLOATS, _optimise, _take, data_of
+from mixflow.optimise.estimates import back_to_beta as back_of
+from mixflow.optimise.fitting import CHUNK_FLOATS, data_of, optimum_of, take_observed
 from mixflow.optimise.large import LargeBuilder
 from mixflow.optimise.prepare import Prepared, prepare
 from mixflow.optimise.reference import settle_reference
@@ -74,11 +74,11 @@ def _optimum(
     run = np.flatnonzero(screen(prepared, observed)[0] == Status.NOT_RUN)
     if not len(run):
         return
-    seen = _take(observed, run)
+    seen = take_observed(observed, run)
     assert not isinstance(prepared.builder, LargeBuilder)
     arrays = prepared.builder.build(values[run], seen)
     data, layout = data_of(prepared, arrays), prepared.layout
-    state, ending = _optimise(layout, data, arrays.flat)
+    state, ending = optimum_of(layout, data, arrays.flat)
     if design.residual is not None:
         state = settle_reference(prepared, data, design.residual, seen.weights > 0, state)
     good = np.flatnonzero(np.isin(ending, [int(status) for status in FITTED]))
@@ -86,7 +86,7 @@ def _optimum(
         return
     data, theta = mapped.take(data, good), state.theta[good]
     found = mapped.summaries(layout, data, theta)
-    back, null = back_of(design, _take(seen, good))
+    back, null = back_of(design, take_observed(seen, good))
     sigma2 = found.pieces.rss / data.dof if data.sigma2 is None else np.asarray(data.sigma2)
     yield Optimum(
         prepared,

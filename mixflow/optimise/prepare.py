@@ -69,7 +69,7 @@ class _Group:
 
 def prepare(design: Design, reml: bool, known_sigma: bool = False) -> Prepared:
     """The layout, the builder of what the kernels see, and what leads back to the user's coordinates."""
-    groups, leads = _grouped(design)
+    groups, leads = groups_of(design)
     blocks = tuple(GroupBlock(g.name, g.n_levels, tuple(e.within for e in g.effects)) for g in groups)
     place = _place(design, groups[0].index if leads and groups else None)
     layout = Layout(blocks, len(design.coef_names), reml, _residual(design, place), leads)
@@ -88,7 +88,7 @@ def prepare(design: Design, reml: bool, known_sigma: bool = False) -> Prepared:
         layout,
         _builder(design, layout, [(g.index, g.scaled) for g in groups], place, known_sigma),
         effects,
-        np.concatenate([_theta_scale(layout, scales), _spread(design)[1]]),
+        np.concatenate([theta_scales(layout, scales), _spread(design)[1]]),
         tuple(np.asarray(g.terms[0].index) for g in groups),
         tuple(np.concatenate([term.Z for term in g.terms], axis=1) for g in groups),
         scales,
@@ -96,7 +96,7 @@ def prepare(design: Design, reml: bool, known_sigma: bool = False) -> Prepared:
     )
 
 
-def _grouped(design: Design) -> tuple[list[_Group], bool]:
+def groups_of(design: Design) -> tuple[list[_Group], bool]:
     """Groups with most levels first (ties as written, as lme4), terms of one side by side; whether one leads.
 
     With correlated residuals the first group must hold whole units; where none does, no group leads.
@@ -105,7 +105,7 @@ def _grouped(design: Design) -> tuple[list[_Group], bool]:
     groups = []
     for name in dict.fromkeys(term.group for term in design.random):
         terms = [term for term in design.random if term.group == name]
-        groups.append(_Group(name, terms, [as_one_level(t) for t in terms], [_effect(t) for t in terms]))
+        groups.append(_Group(name, terms, [as_one_level(t) for t in terms], [effect_of(t) for t in terms]))
     spans = {g.name: own is not None and not nests(own.unit, g.index) for g in groups}
     groups.sort(key=lambda g: (spans[g.name], -g.n_levels))
     return groups, not (groups and spans[groups[0].name])
@@ -135,7 +135,8 @@ def as_one_level(term: RandomColumns) -> RandomColumns:
     return replace(term, levels=("",), index=np.zeros_like(term.index), Z=marks)
 
 
-def _effect(term: RandomColumns) -> RandomEffect:
+def effect_of(term: RandomColumns) -> RandomEffect:
+    """The random effect of a term, with its covariance."""
     return RandomEffect(term.group, term.terms, term.within or STRUCTURES[term.covariance](len(term.terms)))
 
 
@@ -168,7 +169,8 @@ def _root_mean_square(z: np.ndarray) -> np.ndarray:
     return np.where(scale > 0, scale, 1.0)
 
 
-def _theta_scale(layout: Layout, scales: tuple[np.ndarray, ...]) -> np.ndarray:
+def theta_scales(layout: Layout, scales: tuple[np.ndarray, ...]) -> np.ndarray:
+    """What divides each parameter of theta where the columns were divided by ``scales``. (n_theta,)."""
     parts = [np.zeros(0)]
     for group, scale in zip(layout.groups, scales, strict=True):
         first = 0

@@ -21,11 +21,11 @@ from mixflow.covariance import Unstructured
 from mixflow.design.layout import Layout
 from mixflow.likelihood.data import Data, gram_at
 from mixflow.likelihood.exact import beta_cov_root, objective, pieces_of, system
-from mixflow.likelihood.summary import _solution as solution
+from mixflow.likelihood.summary import solution_of as solution
 from mixflow.likelihood.taylor import second_order
 from mixflow.linalg.arrow import factor
 from mixflow.linalg.ldl import solve_unit_lower
-from mixflow.optimise.newton import _newton as newton_step
+from mixflow.optimise.newton import newton_step
 
 MOST_STEPS = 60
 

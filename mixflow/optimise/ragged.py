@@ -25,8 +25,8 @@ from mixflow.model import Fit, KenwardRoger, Model, RandomEffect
 from mixflow.optimise import kenward_roger
 from mixflow.optimise.components import Components, components
 from mixflow.optimise.estimates import NULL, Estimates, estimates
-from mixflow.optimise.fitting import _empty, _fill, _fill_some, _labels, _optimise
-from mixflow.optimise.prepare import Prepared, _effect
+from mixflow.optimise.fitting import empty_arrays, fill_arrays, fill_rows, labels_of, optimum_of
+from mixflow.optimise.prepare import Prepared, effect_of
 from mixflow.optimise.ragged_screen import screen
 from mixflow.status import Status
 
@@ -67,14 +67,14 @@ def fit_ragged(
         kenward_roger.require_reml(reml)
     y = np.asarray(y, dtype=float) - design.offset
     used = np.isfinite(y) & (True if weights is None else weights > 0)
-    out = _empty(prepared, len(feature_ids), modes=False)
+    out = empty_arrays(prepared, len(feature_ids), modes=False)
     status = np.full(len(feature_ids), Status.TOO_FEW_OBSERVATIONS, dtype=np.int8)
     zeros = np.zeros(len(feature_ids), dtype=np.int32)
     n_levels = np.zeros((len(feature_ids), len(terms)), dtype=np.int32)
     out |= {"status": status, "n_obs": zeros, "rank": zeros.copy(), "n_levels": n_levels}
     if kr:
         out["kr"] = kenward_roger.empty(prepared, len(feature_ids))
-    labels = _labels(design, prepared, feature_ids)
+    labels = labels_of(design, prepared, feature_ids)
     shared: tuple[int, ...] = ()
     if used.any():
         segments = Segments.of(np.asarray(feature_of_row), used)
@@ -97,7 +97,7 @@ def _prepare(design: Design, reml: bool) -> tuple[Prepared, list[list]]:
     names = list(dict.fromkeys(term.group for term in design.random))
     of = {name: [i for i, term in enumerate(design.random) if term.group == name] for name in names}
     terms = [[design.random[i] for i in of[name]] for name in names]
-    effects = [_effect(term) for own in terms for term in own]
+    effects = [effect_of(term) for own in terms for term in own]
     model = Model(tuple(effects), beta="integrated" if reml else "profiled")
     layout = _layout(design, reml, effects, {t[0].group: len(t[0].levels) for t in terms})
     index = tuple(t[0].index for t in terms)
@@ -192,7 +192,7 @@ def _fit_bucket(
     own = _padded(prepared, order, sizes, data, members)
     arrays = gram(data, own.layout, order, members)
     products = Gram(arrays.blocks, arrays.border, arrays.corner, arrays.dof)
-    state, ending = _optimise(own.layout, products, arrays.flat)
+    state, ending = optimum_of(own.layout, products, arrays.flat)
     # The kernels' coordinates are each feature's own orthonormal columns: as if R were the identity.
     orthonormal = replace(design, R=np.eye(len(design.coef_names)))
     found = estimates(orthonormal, own, products, arrays, _observed(data, members), state, bool(shared))
@@ -200,13 +200,13 @@ def _fit_bucket(
     found = to_user(found, prepared, own, data, members)
     found = found._replace(**_modes(found, prepared, own, data, members, shared, parts))
     ids = data.segments.ids[members]
-    _fill(out, ids, found, parts, state.iterations, ending)
+    fill_arrays(out, ids, found, parts, state.iterations, ending)
     if "kr" in out:
         unit = replace(own, column_scale=tuple(np.ones(g.size) for g in own.layout.groups))
         seen = _observed(data, members)
         blocks = kenward_roger.kenward_roger(orthonormal, unit, products, seen, state.theta, found.sigma)
         blocks = kr_to_user(blocks, prepared, own, data, members)
-        _fill_some(out["kr"], ids, blocks, np.isfinite(out["sigma"][ids]))
+        fill_rows(out["kr"], ids, blocks, np.isfinite(out["sigma"][ids]))
 
 
 def _padded(

@@ -21,7 +21,7 @@ def screen(prepared: Prepared, observed: Observed) -> tuple[np.ndarray, np.ndarr
     lone = np.zeros(len(seen), dtype=bool)
     known = prepared.model.sigma == "fixed"  # then one row a level tells its variance from the residual's
     for g, index in enumerate(prepared.index):
-        n_levels[:, g] = _observed_levels(seen, index, len(prepared.levels[g]))
+        n_levels[:, g] = observed_levels(seen, index, len(prepared.levels[g]))
         free = [e.size for e in prepared.layout.groups[g].effects if not e.tied]
         if free and not known:
             status[observed.n_obs <= n_levels[:, g] * max(free)] = Status.ONE_OBSERVATION_PER_LEVEL
@@ -31,7 +31,8 @@ def screen(prepared: Prepared, observed: Observed) -> tuple[np.ndarray, np.ndarr
     return status, n_levels
 
 
-def _observed_levels(seen: np.ndarray, index: np.ndarray, n_levels: int) -> np.ndarray:
+def observed_levels(seen: np.ndarray, index: np.ndarray, n_levels: int) -> np.ndarray:
+    """How many levels of a group each feature has seen. (N, n), (n,) -> (N,)."""
     shape = (n_levels, len(index))
     member = sparse.csr_matrix((np.ones(len(index)), (index, np.arange(len(index)))), shape)
     return (member @ np.ascontiguousarray(seen.T, dtype=float) > 0).sum(axis=0)

@@ -61,6 +61,7 @@ def from_dataset(group: xr.Dataset) -> Fit:
     """The Fit that `to_dataset` was given: new contrasts are tested on it without a refit."""
     effects = json.loads(group.attrs["effects"])
     groups = _labels(group, "group")
+    arrays: dict[str, Any] = {name: group[name].values for name in DIMS}
     return Fit(
         feature_ids=np.asarray(group["feature"].values, dtype=object),
         formula=str(group.attrs["formula"]),
@@ -78,7 +79,7 @@ def from_dataset(group: xr.Dataset) -> Fit:
         effect_names={name: tuple((level, column) for level, column in effects[name]) for name in effects},
         modes={name: group[_mode(name)].values for name in groups if _mode(name) in group},
         mode_sds={name: group[_mode(name, "mode_sd")].values for name in groups if _mode(name) in group},
-        **{name: group[name].values for name in DIMS},
+        **arrays,
         kr=_read_kenward_roger(group),
     )
 
@@ -118,7 +119,9 @@ def _mode(group: str, kind: str = "mode") -> str:
 def _structure(fit: Fit) -> dict[str, Any]:
     if not fit.structure_names:
         return {}
-    found: dict[str, Any] = {"structure": (("feature", "par_structure"), np.asarray(fit.structure, "float64"))}
+    found: dict[str, Any] = {
+        "structure": (("feature", "par_structure"), np.asarray(fit.structure, "float64"))
+    }
     if len(fit.n_unseen) == len(fit.status):
         found["n_unseen"] = (("feature",), np.asarray(fit.n_unseen, "int32"))
     return found
