@@ -10,7 +10,7 @@ import pandas as pd
 
 from mixflow.api.generalised import fit_family
 from mixflow.api.long import fit_long, not_long
-from mixflow.api.opened import Opened
+from mixflow.api.opened import Opened, outcomes
 from mixflow.api.result import Result
 from mixflow.api.weights import inverse_variances, prior_weights
 from mixflow.design import build
@@ -72,34 +72,51 @@ def fit(
         return fit_family(formula, data, family, link=link, **own)
     _only_gaussian(link, zi, nagq)
     reml, df = reml is None or reml, df or SATTERTHWAITE
-    kr = known(df) == KENWARD_ROGER
     if feature is not None:
         not_long(data, residual, dispersion, variances, relationship)
-        options = {"reml": reml, "weights": weights, "contrasts": contrasts, "df": df, "kr": kr}
+        options = {"reml": reml, "weights": weights, "contrasts": contrasts, "df": df}
+        options |= {"kr": known(df) == KENWARD_ROGER}
         return fit_long(formula, data, feature, response, **options)
     if response is not None:
         remedy = "Write `outcome ~ ...`, or name the column of features by `feature`."
         raise MixflowError(Problem("`response` is for long tables", column="response", remedy=remedy))
+    sides = {
+        "residual": residual,
+        "dispersion": dispersion,
+        "variances": variances,
+        "relationship": relationship,
+    }
+    return _fit_gaussian(formula, data, reml, weights, contrasts, df, **sides)
+
+
+def _fit_gaussian(
+    formula: str,
+    data: pd.DataFrame | Opened,
+    reml: bool,
+    weights: str | None,
+    contrasts: Mapping[str, str] | None,
+    df: str,
+    *,
+    residual: str | None,
+    dispersion: str | None,
+    variances: str | None,
+    relationship: Mapping[str, pd.DataFrame] | None,
+) -> Result:
+    """One outcome of a table, or every feature of a store, on the rows of one design."""
     terms = parse(formula)
     frame = data.frame if isinstance(data, Opened) else data
     if (terms.response is None) != isinstance(data, Opened):
         raise MixflowError(_mismatch(formula, terms.response))
-    side = residual_side(residual, dispersion)
-    design = build(terms, frame, contrasts, **side, relationship=relationship)
-    if isinstance(data, Opened):
-        values, ids = data.values[:, design.rows], data.feature_ids
-    else:
-        values, ids = (
-            np.asarray(design.response, dtype=float)[None, :],
-            np.array([terms.response], dtype=object),
-        )
     if variances is not None and weights is not None:
         remedy = "Give one of them; a weight is the inverse of a variance."
-        raise MixflowError(
-            Problem("Weights and known variances exclude each other", value=weights, remedy=remedy)
-        )
+        message = "Weights and known variances exclude each other"
+        raise MixflowError(Problem(message, value=weights, remedy=remedy))
+    side = residual_side(residual, dispersion)
+    design = build(terms, frame, contrasts, **side, relationship=relationship)
+    values, ids = outcomes(data, design, design.rows)
     used = inverse_variances(frame, variances, design) if variances else prior_weights(frame, weights, design)
     options: dict[str, Any] = {"known_sigma": variances is not None}
+    kr = known(df) == KENWARD_ROGER
     found = fit_features(design, values, ids, reml=reml, weights=used, kr=kr, **options)
     return Result(found, design, values, Recipe(used, options), df)
 

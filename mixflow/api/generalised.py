@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from mixflow.api.opened import Opened
+from mixflow.api.opened import Opened, outcomes
 from mixflow.api.result import Result
 from mixflow.api.weights import prior_weights
 from mixflow.design import Design, build
@@ -123,13 +123,7 @@ def fit_family(
     designs, other, rows = _designs(wanted, second, frame, contrasts)
     design = designs["mu"]
     used = prior_weights(frame.iloc[rows], weights, design)
-    if isinstance(data, Opened):
-        values, ids = data.values[:, rows], np.asarray(data.feature_ids, dtype=object)
-    else:
-        values, ids = (
-            np.asarray(design.response, dtype=float)[None, :],
-            np.array([terms.response], dtype=object),
-        )
+    values, ids = outcomes(data, design, rows)
     y, used = _columns(chosen, values, None if other is None else other.response, used)
     _check_support(chosen, y, ids)
     found = fit_generalised(designs, chosen, y, ids, weights=used, nodes=nagq)

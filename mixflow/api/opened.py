@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixflow.design import Design
 from mixflow.store import frames, zarr_io
 
 
@@ -42,6 +43,14 @@ class Opened:
 
     def __repr__(self) -> str:
         return f"<mixflow store '{self.path}': {len(self.feature_ids)} features x {len(self.frame)} samples>"
+
+
+def outcomes(data: pd.DataFrame | Opened, design: Design, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is fitted (N, n) on these ``rows``, and its names: the features of a store, or the one response."""
+    if isinstance(data, Opened):
+        return data.values[:, rows], np.asarray(data.feature_ids, dtype=object)
+    values = np.asarray(design.response, dtype=float)[None, :]
+    return values, np.array([design.terms.response], dtype=object)
 
 
 def open_store(path: str | Path) -> Opened:

@@ -73,12 +73,7 @@ def prepare(designs: Mapping[str, Design], family: Family, nodes: int = 1) -> Ge
     groups, _ = groups_of(replace(own[0], random=tuple(terms), residual=None))
     blocks = tuple(GroupBlock(g.name, g.n_levels, tuple(e.within for e in g.effects)) for g in groups)
     layout = Layout(blocks, -1, False)
-    if nodes > 1 and len(groups) != 1:
-        remedy = "Use nagq=1 (Laplace), or one grouping factor."
-        raise MixflowError(Problem("Quadrature takes one grouping factor", value=nodes, remedy=remedy))
-    if nodes > 1 and layout.k_leading > 1:
-        remedy = "Use nagq=1 (Laplace): quadrature over several effects of a level is not yet held against R."
-        raise MixflowError(Problem("Quadrature takes one effect a level", value=nodes, remedy=remedy))
+    _check_nodes(layout, nodes)
     of = [tuple(predictor[id(t)] for t in g.terms for _ in t.terms) for g in groups]
     n = len(own[0].X)
     level = groups[0].index if groups else np.zeros(n, dtype=int)
@@ -145,6 +140,15 @@ def _merged(family: Family, designs: tuple[Design, ...]) -> tuple[list[RandomCol
             terms.append(named)
             predictor[id(named)] = j
     return terms, predictor
+
+
+def _check_nodes(layout: Layout, nodes: int) -> None:
+    if nodes > 1 and len(layout.groups) != 1:
+        remedy = "Use nagq=1 (Laplace), or one grouping factor."
+        raise MixflowError(Problem("Quadrature takes one grouping factor", value=nodes, remedy=remedy))
+    if nodes > 1 and layout.k_leading > 1:
+        remedy = "Use nagq=1 (Laplace): quadrature over several effects of a level is not yet held against R."
+        raise MixflowError(Problem("Quadrature takes one effect a level", value=nodes, remedy=remedy))
 
 
 def _refuse(designs: tuple[Design, ...], terms: list[RandomColumns], family: Family) -> None:
