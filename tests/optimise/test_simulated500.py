@@ -65,7 +65,7 @@ def test_features_without_a_fit_have_a_status_that_says_why() -> None:
 
 def _bytes(fit: Fit, row: int) -> bytes:
     arrays = [getattr(fit, f.name) for f in fields(fit)]
-    parts = [a[row].tobytes() for a in arrays if isinstance(a, np.ndarray) and a.dtype != object]
+    parts = [a[row].tobytes() for a in arrays if isinstance(a, np.ndarray) and len(a) and a.dtype != object]
     return b"".join([*parts, *(m[row].tobytes() for m in (*fit.modes.values(), *fit.mode_sds.values()))])
 
 
