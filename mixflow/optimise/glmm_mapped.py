@@ -7,7 +7,6 @@ on its neighbours, and finished features leave their block.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from mixflow.backend import jax
 from mixflow.design.generalised import Shape, Shared
 from mixflow.likelihood.generalised import Sample
-from mixflow.optimise.mapped import take
+from mixflow.optimise.mapped import by_block, take
 
 BLOCK_FLOATS = 2**14
 """Rows of all features of a block: an array of them stays within the processor's cache."""
@@ -35,15 +34,9 @@ def block_size(shape: Shape) -> int:
 
 def each(function: Callable[..., Any], shape: Shape, shared: Shared, samples: Sample, argument: Any) -> Any:
     """``function(shape, shared, sample, argument)`` for every feature; numpy in, numpy out."""
-    kernel, size, n = _compiled(function, shape), block_size(shape), len(samples.y)
-    blocks = [np.minimum(np.arange(first, first + size), n - 1) for first in range(0, n, size)]
-    run = lambda rows: jax.tree.map(np.asarray, kernel(shared, *take((samples, argument), rows)))  # noqa: E731
-    if len(blocks) > 1:
-        with ThreadPoolExecutor(2) as pool:
-            parts = list(pool.map(run, blocks))
-    else:
-        parts = [run(rows) for rows in blocks]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:n], *parts)
+    kernel = _compiled(function, shape)
+    run = lambda rows: kernel(shared, *take((samples, argument), rows))  # noqa: E731
+    return by_block(run, len(samples.y), block_size(shape), serial=1)
 
 
 @lru_cache(maxsize=64)

@@ -94,14 +94,19 @@ def _compiled(function: Callable[..., Any], layout: Layout) -> Callable[..., Any
 
 def _mapped(function: Callable[..., Any], layout: Layout, data: Data, argument: Any) -> Any:
     """function(layout, data, argument) over the leading axis, block by block; numpy in, numpy out."""
-    kernel, size, n = _compiled(function, layout), block_size(layout), len(data.dof)
+    kernel = _compiled(function, layout)
+    return by_block(lambda rows: kernel(*take((data, argument), rows)), len(data.dof), block_size(layout))
+
+
+def by_block(run: Callable[[np.ndarray], Any], n: int, size: int, serial: int = 2) -> Any:
+    """``run`` on the row numbers of each block, on two threads beyond ``serial`` blocks; numpy out, n rows."""
+    on_host = lambda rows: jax.tree.map(np.asarray, run(rows))  # noqa: E731
     blocks = list(_blocks(n, size))
-    run = lambda rows: jax.tree.map(np.asarray, kernel(*jax.tree.map(lambda a: a[rows], (data, argument))))  # noqa: E731
-    if len(blocks) > 2:
+    if len(blocks) > serial:
         with ThreadPoolExecutor(2) as pool:
-            parts = list(pool.map(run, blocks))
+            parts = list(pool.map(on_host, blocks))
     else:
-        parts = [run(rows) for rows in blocks]
+        parts = [on_host(rows) for rows in blocks]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:n], *parts)
 
 
