@@ -20,6 +20,7 @@ from mixflow.family import Family, named
 from mixflow.family.zeros import with_zeros
 from mixflow.formula import Terms, parse
 from mixflow.inference import contrasts as words
+from mixflow.inference.generalised import FittedFamily
 from mixflow.inference.refit import Fitted, Recipe
 from mixflow.inference.tails import p_value
 from mixflow.inference.terms import term_tests
@@ -38,9 +39,9 @@ class GeneralisedResult(Result):
     ``designs``: of the predictors by name; ``family`` with its links; ``y`` (N, n, c) what was fitted.
     """
 
-    designs: Mapping[str, Design] = field(default_factory=dict)
-    family: Family | None = None
-    y: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    designs: Mapping[str, Design] = field(kw_only=True)
+    family: Family = field(kw_only=True)
+    y: np.ndarray = field(kw_only=True)
 
     @property
     def coefficients(self) -> pd.DataFrame:
@@ -67,6 +68,12 @@ class GeneralisedResult(Result):
     def terms(self, type: int = 3, df: str | None = None) -> pd.DataFrame:
         """Wald tests of the fixed part's terms of mu (F with infinite denominator df: chi-squared over df)."""
         return term_tests(self.model, self.design, type, "z", np.isfinite(self.values))
+
+    @property
+    def outcome(self) -> FittedFamily:
+        """The fit as predictions, simulations and refits need it."""
+        options = {"nodes": self.model.nodes}
+        return FittedFamily(self.model, self.designs, self.family, self.y, self.recipe.weights, options)
 
     @property
     def fitted(self) -> Fitted:
@@ -127,7 +134,8 @@ def fit_family(
     y, used = _columns(chosen, values, None if other is None else other.response, used)
     _check_support(chosen, y, ids)
     found = fit_generalised(designs, chosen, y, ids, weights=used, nodes=nagq)
-    return GeneralisedResult(found, design, values, Recipe(used), "z", designs, chosen, y)
+    own = {"designs": designs, "family": chosen, "y": y}
+    return GeneralisedResult(found, design, values, Recipe(used), "z", **own)
 
 
 def _check_nodes(nagq: object) -> None:

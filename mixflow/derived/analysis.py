@@ -11,6 +11,7 @@ import pandas as pd
 
 from mixflow.design import Design
 from mixflow.inference.contrasts import Contrast
+from mixflow.inference.generalised import FittedFamily
 from mixflow.inference.refit import Fitted, Recipe
 from mixflow.model import Fit
 
@@ -33,6 +34,8 @@ class Subject:
     feature_of_row: np.ndarray | None = None
     """Where features have rows of their own (precursors of a protein): number of the feature of each row of
     the design; ``values`` is then (row of the design,)."""
+    generalised: FittedFamily | None = None
+    """Of a generalised model: its outcomes, family and designs."""
 
     @property
     def fitted(self) -> Fitted:
@@ -51,6 +54,7 @@ class Analysis:
     ``columns``: meaning (with unit) of each column of the table.
     ``own_rows``: whether it also takes a subject whose features have rows of their own (`feature_of_row`):
     set it where the analysis reads the fit alone.
+    ``models``: kinds of models that it takes, "gaussian" and "generalised" (`Subject.generalised`).
     """
 
     name: str
@@ -62,6 +66,7 @@ class Analysis:
     required: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     own_rows: bool = False
+    models: tuple[str, ...] = ("gaussian",)
 
 
 ANALYSES: dict[str, Analysis] = {}
