@@ -13,12 +13,13 @@ import pandas as pd
 from mixflow.api.opened import Opened, outcomes
 from mixflow.api.result import Result
 from mixflow.api.weights import prior_weights
-from mixflow.design import Design, build
-from mixflow.design.frame import as_factor, is_factor, series
+from mixflow.design import Design
+from mixflow.design.several import coded_response, predictor_terms, several
 from mixflow.errors import MixflowError, Problem
 from mixflow.family import Family, named
+from mixflow.family.outcome import check_support, outcome_columns
 from mixflow.family.zeros import with_zeros
-from mixflow.formula import Terms, parse
+from mixflow.formula import parse
 from mixflow.inference import contrasts as words
 from mixflow.inference.generalised import FittedFamily
 from mixflow.inference.refit import Fitted, Recipe
@@ -124,15 +125,15 @@ def fit_family(
         message = "A store's features are the responses; a table needs one in the formula"
         remedy = "Write `outcome ~ ...` for a table, and nothing left of `~` for a store."
         raise MixflowError(Problem(message, column="formula", value=formula, remedy=remedy))
-    frame = _coded_response(table, terms, chosen)
-    wanted = _terms(chosen, terms, dispersion, zi)
+    frame = coded_response(table, terms, chosen)
+    wanted = predictor_terms(chosen, terms, dispersion, zi)
     second = parse(f"{left[1]} ~ 1") if len(left) > 1 else None
-    designs, other, rows = _designs(wanted, second, frame, contrasts)
+    designs, other, rows = several(wanted, frame, contrasts, second)
     design = designs["mu"]
     used = prior_weights(frame.iloc[rows], weights, design)
     values, ids = outcomes(data, design, rows)
-    y, used = _columns(chosen, values, None if other is None else other.response, used)
-    _check_support(chosen, y, ids)
+    y, used = outcome_columns(chosen, values, None if other is None else other.response, used)
+    check_support(chosen, y, ids)
     found = fit_generalised(designs, chosen, y, ids, weights=used, nodes=nagq)
     own = {"designs": designs, "family": chosen, "y": y}
     return GeneralisedResult(found, design, values, Recipe(used), "z", **own)
@@ -171,99 +172,3 @@ def _response(formula: str) -> tuple[list[str], str]:
         remedy = "Write cbind(success, failure) ~ ..."
         raise MixflowError(Problem("cbind() takes two columns", column="formula", value=left, remedy=remedy))
     return parts, f"{parts[0]} ~ {right}"
-
-
-def _coded_response(frame: pd.DataFrame, terms: Terms, family: Family) -> pd.DataFrame:
-    """A yes/no column as 0 and 1: 1 is the second level, as in R."""
-    name = (terms.response or "").strip().strip("`")
-    if name not in frame or family.columns != ("success", "failure") or not is_factor(series(frame, name)):
-        return frame
-    column = as_factor(series(frame, name))
-    if len(column.cat.categories) != 2:
-        remedy = "Give a column of 0 and 1, or cbind(success, failure)."
-        levels = ", ".join(map(str, column.cat.categories))
-        raise MixflowError(
-            Problem("A yes/no outcome needs two levels", column=name, value=levels, remedy=remedy)
-        )
-    codes = column.cat.codes.to_numpy().astype(float)
-    return frame.assign(**{name: np.where(codes < 0, np.nan, codes)})
-
-
-def _terms(family: Family, mu: Terms, dispersion: str | None, zi: str | None) -> dict[str, Terms]:
-    """The formula of each predictor; an intercept where none is given."""
-    asked, found = {"dispersion": dispersion, "zi": zi}, {"mu": mu}
-    names = [p.name for p in family.predictors]
-    for name, text in asked.items():
-        if text is not None and name not in names:
-            remedy = f"Predictors of {family.name}: {', '.join(names)}."
-            raise MixflowError(
-                Problem("The family has no such predictor", column=name, value=text, remedy=remedy)
-            )
-    for name in names[1:]:
-        terms = parse(asked.get(name) or "~ 1")
-        if terms.response is not None:
-            remedy = "Leave out what stands left of `~`."
-            raise MixflowError(
-                Problem("A predictor has no response", column=name, value=terms.text, remedy=remedy)
-            )
-        found[name] = terms
-    return found
-
-
-def _designs(
-    wanted: Mapping[str, Terms],
-    second: Terms | None,
-    frame: pd.DataFrame,
-    contrasts: Mapping[str, str] | None,
-) -> tuple[dict[str, Design], Design | None, np.ndarray]:
-    """Designs of all predictors on the rows that are complete for all, and these rows' positions."""
-
-    def of(table: pd.DataFrame) -> list[Design]:
-        built = [build(t, table, _codings(contrasts, t)) for t in wanted.values()]
-        return built + ([build(second, table)] if second else [])
-
-    first = of(frame)
-    rows = first[0].rows
-    for design in first[1:]:
-        rows = np.intersect1d(rows, design.rows)
-    if any(len(design.rows) != len(rows) for design in first):
-        first = of(frame.iloc[rows])
-    other = first.pop() if second else None
-    return dict(zip(wanted, first, strict=True)), other, rows
-
-
-def _codings(contrasts: Mapping[str, str] | None, terms: Terms) -> dict[str, str]:
-    return {k: v for k, v in (contrasts or {}).items() if k in terms.variables}
-
-
-def _columns(
-    family: Family, values: np.ndarray, second: np.ndarray | None, weights: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The family's columns (N, n, c) of a response, and the weights that are left.
-
-    Binomial with one column: 0 and 1, or proportions whose weights are the trials, as in R's glm.
-    """
-    if family.columns != ("success", "failure"):
-        if second is not None:
-            remedy = "Name one column left of `~`."
-            raise MixflowError(
-                Problem(f"{family.name} has no cbind() response", column="formula", remedy=remedy)
-            )
-        return values[:, :, None], weights
-    if second is not None:
-        return np.stack([values, np.broadcast_to(second, values.shape)], axis=-1), weights
-    trials = np.ones(values.shape) if weights is None else np.broadcast_to(weights, values.shape)
-    success = values * trials
-    whole = np.round(success)
-    success = np.where(np.abs(success - whole) < 1e-6 * np.maximum(trials, 1.0), whole, success)
-    return np.stack([success, trials - success], axis=-1), None
-
-
-def _check_support(family: Family, y: np.ndarray, ids: np.ndarray) -> None:
-    problems = []
-    for name, own in zip(ids, y, strict=True):
-        sentence = family.problems(own[np.isfinite(own).all(axis=1)])
-        if sentence:
-            problems.append(Problem(sentence, column=str(name)))
-    if problems:
-        raise MixflowError(problems[:20])
