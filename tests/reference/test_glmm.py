@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import mixflow
-from tests.reference.glmm_cases import CASES, frame
+from tests.reference.glmm_cases import CASES, frame, options
 
 LOGLIK = 1e-5
 PLAIN = ("cbpp", "cbpp_agq9")
@@ -21,9 +21,8 @@ PLAIN = ("cbpp", "cbpp_agq9")
 
 
 def check(case: str, reference: Path) -> None:
-    file, formula, options = CASES[case]
     theirs = json.loads((reference / "glmm" / "glmm.json").read_text())[case]
-    found = mixflow.fit(formula, frame(reference / "data", file), **options)
+    found = mixflow.fit(CASES[case]["formula"], frame(reference / "data", case), **options(case))
     assert found.status.iloc[0] in ("ok", "singular")
     assert found.loglik.iloc[0] > theirs["loglik"] - 1e-6
     assert abs(found.loglik.iloc[0] - theirs["loglik"]) < LOGLIK
