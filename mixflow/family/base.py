@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mixflow.backend import jax, jnp
-from mixflow.family.links import Link
+from mixflow.family.links import LOG, Link
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,14 @@ class Family(ABC):
     def value(self, y: jax.Array) -> jax.Array:
         """The number whose expectation is ``mean``."""
         return y[0]
+
+
+def _mean_and_dispersion(family: Any) -> tuple[Predictor, ...]:
+    return (Predictor("mu", family.mu), Predictor("dispersion", LOG))
+
+
+MEAN_AND_DISPERSION = property(_mean_and_dispersion)
+"""``predictors`` of the families whose mean has the link ``mu`` and whose dispersion the log."""
 
 
 def weighted_moments(y: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -8,10 +8,10 @@ from typing import cast
 import numpy as np
 
 from mixflow.backend import jax, jnp
-from mixflow.family.base import Family, Predictor
+from mixflow.family.base import MEAN_AND_DISPERSION, Family
 from mixflow.family.binomial import Binomial, below_of_trials, pooled_share, trials_only
 from mixflow.family.gammas import gamma_excess
-from mixflow.family.links import LOG, LOGIT, Link, ProbabilityLink
+from mixflow.family.links import LOGIT, Link, ProbabilityLink
 from mixflow.family.proportions import draw_beta
 from mixflow.family.special import log1p_ratio, log_add, softplus
 
@@ -30,9 +30,7 @@ class BetaBinomial(Family):
     discrete = True
     mu: Link = LOGIT
 
-    @property
-    def predictors(self) -> tuple[Predictor, ...]:
-        return (Predictor("mu", self.mu), Predictor("dispersion", LOG))
+    predictors = MEAN_AND_DISPERSION
 
     @property
     def _binomial(self) -> Binomial:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixflow.backend import jax, jnp
-from mixflow.family.base import Family, Predictor
+from mixflow.family.base import MEAN_AND_DISPERSION, Family
 from mixflow.family.gaussian import Gaussian, start_of_real
 from mixflow.family.intervals import log_between
-from mixflow.family.links import IDENTITY, LOG, PROBIT, Link
+from mixflow.family.links import IDENTITY, PROBIT, Link
 from mixflow.family.normal import log_normal_cdf
 
 
@@ -28,9 +28,7 @@ class CensoredGaussian(Family):
     filler = (0.0, 0.0)
     mu: Link = IDENTITY
 
-    @property
-    def predictors(self) -> tuple[Predictor, ...]:
-        return (Predictor("mu", self.mu), Predictor("dispersion", LOG))
+    predictors = MEAN_AND_DISPERSION
 
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
         mu, scale = self.mu.inverse(eta[0]), jnp.exp(-eta[1])

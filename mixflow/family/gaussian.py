@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixflow.backend import jax, jnp
-from mixflow.family.base import Family, Predictor, first_outside, weighted_moments
-from mixflow.family.links import IDENTITY, LOG, Link
+from mixflow.family.base import MEAN_AND_DISPERSION, Family, first_outside, weighted_moments
+from mixflow.family.links import IDENTITY, Link
 from mixflow.family.special import HALF_LOG_2PI
 
 
@@ -21,9 +21,7 @@ class Gaussian(Family):
     filler = (0.0,)
     mu: Link = IDENTITY
 
-    @property
-    def predictors(self) -> tuple[Predictor, ...]:
-        return (Predictor("mu", self.mu), Predictor("dispersion", LOG))
+    predictors = MEAN_AND_DISPERSION
 
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
         z = (y[0] - self.mu.inverse(eta[0])) * jnp.exp(-eta[1])

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 from mixflow.backend import jax, jnp
-from mixflow.family.base import Predictor, log_mean, only_inside, weighted_moments
+from mixflow.family.base import MEAN_AND_DISPERSION, log_mean, only_inside, weighted_moments
 from mixflow.family.counts import CountFamily, negative_binomial_log_density
 from mixflow.family.links import LOG, Link
 
@@ -21,9 +21,7 @@ class NegativeBinomial(CountFamily):
     links = ("log", "sqrt", "identity")
     mu: Link = LOG
 
-    @property
-    def predictors(self) -> tuple[Predictor, ...]:
-        return (Predictor("mu", self.mu), Predictor("dispersion", LOG))
+    predictors = MEAN_AND_DISPERSION
 
     @abstractmethod
     def log_size(self, log_mu: jax.Array, log_phi: jax.Array) -> jax.Array:

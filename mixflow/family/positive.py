@@ -8,8 +8,8 @@ import numpy as np
 
 from mixflow.backend import jax, jnp
 from mixflow.family.base import (
+    MEAN_AND_DISPERSION,
     Family,
-    Predictor,
     first_outside,
     log_mean,
     only_inside,
@@ -33,9 +33,7 @@ class Gamma(Family):
     without_zero = True
     mu: Link = LOG
 
-    @property
-    def predictors(self) -> tuple[Predictor, ...]:
-        return (Predictor("mu", self.mu), Predictor("dispersion", LOG))
+    predictors = MEAN_AND_DISPERSION
 
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
         log_mu, inside = log_mean(self.mu, eta[0])
@@ -79,9 +77,7 @@ class LogNormal(Family):
     without_zero = True
     mu: Link = LOG
 
-    @property
-    def predictors(self) -> tuple[Predictor, ...]:
-        return (Predictor("mu", self.mu), Predictor("dispersion", LOG))
+    predictors = MEAN_AND_DISPERSION
 
     def _standardised(self, y: jax.Array, log_mu: jax.Array, log_sd: jax.Array) -> tuple[jax.Array, ...]:
         """(log y - its mean) / its sd, and the log of its sd."""

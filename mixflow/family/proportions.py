@@ -8,9 +8,9 @@ from typing import cast
 import numpy as np
 
 from mixflow.backend import jax, jnp
-from mixflow.family.base import Family, Predictor, first_outside, weighted_moments
+from mixflow.family.base import MEAN_AND_DISPERSION, Family, first_outside, weighted_moments
 from mixflow.family.gammas import gamma_excess
-from mixflow.family.links import LOG, LOGIT, Link, ProbabilityLink
+from mixflow.family.links import LOGIT, Link, ProbabilityLink
 from mixflow.family.special import log_one_minus_exp, softplus
 
 _LARGEST = 1.0 - 2.0**-53
@@ -26,9 +26,7 @@ class Beta(Family):
     without_zero = True
     mu: Link = LOGIT
 
-    @property
-    def predictors(self) -> tuple[Predictor, ...]:
-        return (Predictor("mu", self.mu), Predictor("dispersion", LOG))
+    predictors = MEAN_AND_DISPERSION
 
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
         link = cast(ProbabilityLink, self.mu)
@@ -78,9 +76,7 @@ class OrderedBeta(Family):
     filler = (0.5,)
     mu: Link = LOGIT
 
-    @property
-    def predictors(self) -> tuple[Predictor, ...]:
-        return (Predictor("mu", self.mu), Predictor("dispersion", LOG))
+    predictors = MEAN_AND_DISPERSION
 
     @property
     def own(self) -> tuple[str, ...]:

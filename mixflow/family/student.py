@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixflow.backend import jax, jnp
-from mixflow.family.base import Family, Predictor, weighted_moments
+from mixflow.family.base import MEAN_AND_DISPERSION, Family, weighted_moments
 from mixflow.family.gammas import gamma_excess
 from mixflow.family.gaussian import finite_only
-from mixflow.family.links import IDENTITY, LOG, Link
+from mixflow.family.links import IDENTITY, Link
 from mixflow.family.special import log1p_ratio, log_add, softplus
 
 _START_DF = 5.0
@@ -29,9 +29,7 @@ class StudentT(Family):
     filler = (0.0,)
     mu: Link = IDENTITY
 
-    @property
-    def predictors(self) -> tuple[Predictor, ...]:
-        return (Predictor("mu", self.mu), Predictor("dispersion", LOG))
+    predictors = MEAN_AND_DISPERSION
 
     @property
     def own(self) -> tuple[str, ...]:

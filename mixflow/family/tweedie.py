@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixflow.backend import jax, jnp
-from mixflow.family.base import Family, Predictor, first_outside, weighted_moments
+from mixflow.family.base import MEAN_AND_DISPERSION, Family, first_outside, weighted_moments
 from mixflow.family.gammas import gamma_excess
 from mixflow.family.links import LOG, Link
 from mixflow.family.special import expm1_ratio, poisson_gap
@@ -35,9 +35,7 @@ class Tweedie(Family):
     filler = (0.0,)
     mu: Link = LOG
 
-    @property
-    def predictors(self) -> tuple[Predictor, ...]:
-        return (Predictor("mu", self.mu), Predictor("dispersion", LOG))
+    predictors = MEAN_AND_DISPERSION
 
     @property
     def own(self) -> tuple[str, ...]:
