@@ -75,6 +75,10 @@ class Fit:
     more: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))  # (N, len(more_names))
     more_cov: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
     more_rank: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))  # (N,) how many are free
+    free: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    """(N, o) the family's own parameters on the scale on which they are free."""
+    joint_cov: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    """(N, P, P) of (beta of all predictors, theta, free) of a generalised model, for what hangs on several."""
 
     @property
     def beta(self) -> np.ndarray:

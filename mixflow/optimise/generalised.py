@@ -132,6 +132,7 @@ def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, foun
     b = shape.n_beta - p
     spread[:, :b, :b], spread[:, b:, b:] = np.eye(b), slope
     out["more"][rows] = np.concatenate([beta[:, p:], natural], axis=1)[good]
+    out["free"][rows], out["joint_cov"][rows] = found.psi[good][:, shape.own], covariance[good]
     own_cov = spread @ covariance[:, more][:, :, more] @ np.swapaxes(spread, 1, 2)
     out["more_cov"][rows] = own_cov[good]
     lost = np.abs(spread @ turn[:, more] @ told.flat).max(axis=2, initial=0.0) > INFINITE
@@ -176,6 +177,7 @@ def _empty(prepared: Generalised, n: int, modes: bool) -> dict[str, Any]:
         "par_cov": nan(q + 1, q + 1), "null_space": np.zeros((n, p, p)), "theta": nan(q), "sigma": nan(),
         "loglik": nan(), "iterations": np.zeros(n, dtype=np.int32), "variance": nan(c), "share": nan(c),
         "structure": nan(0), "more": nan(m), "more_cov": nan(m, m),
+        "free": nan(prepared.family.n_own), "joint_cov": nan(shape.n_psi, shape.n_psi),
         "modes": {name: nan(width) for name, width in groups.items()},
         "mode_sds": {name: nan(width) for name, width in groups.items()},
     }  # fmt: skip
