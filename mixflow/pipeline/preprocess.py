@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from mixflow.pipeline import proteins, record, sheets
+from mixflow.pipeline import levels, proteins, record, sheets
 from mixflow.preprocess.prepare import Prepared, prepare
-from mixflow.store import provenance, zarr_io
+from mixflow.store import frames, provenance, zarr_io
+from mixflow.store.names import encode
+from mixflow.study import library
 from mixflow.study.config import Study
 from mixflow.study.sheet import Sheet
 
@@ -25,6 +27,10 @@ def run(study: Study, raw: Path, out: Path) -> str:
     sheet = sheets.from_tree(tree)
     data = zarr_io.group(tree, "data")
     features = {"data/features": zarr_io.group(tree, "data/features")}
+    samples = with_library(zarr_io.group(tree, "data/samples"), data)
+    if study.preprocess.level:
+        features = levels.summed(study, data, frames.features(tree))
+        data = features.pop("data")
     if study.preprocess.summarise:
         found = proteins.prepared(study, tree, sheet)
         features = proteins.groups(data, features["data/features"], found)
@@ -33,7 +39,7 @@ def run(study: Study, raw: Path, out: Path) -> str:
         ready = prepared(study, data, sheet)
     groups = {
         "data": values_group(data, ready, study),
-        "data/samples": zarr_io.group(tree, "data/samples").drop_vars("feature", errors="ignore"),
+        "data/samples": samples,
         **features,
         "provenance": record.group(study, "preprocess", clock, [raw], provenance.steps(tree)),
     }
@@ -42,6 +48,20 @@ def run(study: Study, raw: Path, out: Path) -> str:
         LOGGER.info("%s", note)
     told = "".join(f", {count} dropped by {name}" for name, count in ready.dropped.items() if count)
     return f"{int(ready.kept.sum())} of {ready.kept.size} features kept{told}"
+
+
+def with_library(samples: xr.Dataset, data: xr.Dataset) -> xr.Dataset:
+    """The group `data/samples`; for counts with the total of each sample, unless the sheet has such a column.
+
+    ``data``: as read, before any filter or level (`mixflow.study.library`).
+    """
+    samples = samples.drop_vars("feature", errors="ignore")
+    if data.attrs["scale"] != "count" or encode(library.NAME) in samples:
+        return samples
+    attrs = {"kind": "number", "label": library.LABEL, "unit": data.attrs["unit"]}
+    columns = [*json.loads(samples.attrs["columns"]), library.NAME]
+    total = ("sample", library.sizes(data["raw"].values), attrs)
+    return samples.assign({encode(library.NAME): total}).assign_attrs(columns=json.dumps(columns))
 
 
 def prepared(study: Study, data: xr.Dataset, sheet: Sheet) -> Prepared:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.preprocess import reference_channel, rollup
+from mixflow.preprocess import level, reference_channel, rollup
 from mixflow.preprocess.filters import apply_filters
 from mixflow.preprocess.normalise import check_normalise, median, total_sum
 from mixflow.preprocess.reference_channel import referenced
@@ -53,6 +53,7 @@ def _check_input(values: Values, is_sample: Mask, labels: Labels) -> None:
 def check(scale: str, config: Mapping[str, Any]) -> None:
     """Refuse transform and normalisation that do not fit ``scale``: needs no data."""
     scale_of(scale)
+    level.check(config, scale)
     normalise, transform = config.get("normalise", "none"), config.get("transform", "none")
     transform_of(transform)
     if normalise == "total_sum":

@@ -53,6 +53,14 @@ def df_words(method: str, cite: Cite) -> str:
     return f"Wald t tests with {words}" + (f" {cite(*keys)}" if keys else "")
 
 
+def level(view: View) -> list[str]:
+    """Which level of their annotation the features were summed to."""
+    wanted, members = str(view.data.attrs.get("level") or ""), view.group("data/members")
+    if not wanted or members is None:
+        return []
+    return [f"Raw values of {members.sizes['member']:,} features were summed to their {wanted} first."]
+
+
 def proteins(view: View, cite: Cite) -> list[str]:
     """How precursors became proteins, and what became of those of several proteins."""
     precursors = view.group("data/precursors")

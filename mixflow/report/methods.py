@@ -44,6 +44,7 @@ def methods(view: View) -> tuple[str, list[str]]:
     """The paragraph and its numbered references."""
     cite = _Cited()
     sentences = [
+        *method_words.level(view),
         *_data(view, cite),
         *method_words.proteins(view, cite),
         *_batch(view, cite),

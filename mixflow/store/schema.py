@@ -56,6 +56,8 @@ VARIABLES: tuple[Variable, ...] = (
     _v("data/precursors", "kept", "precursor", "bool", "", "the precursor belongs to a kept protein"),
     _v("data/precursors", "dropped_by", "precursor", "str", "", "why it does not, '' if kept"),
     _v("data/precursors/annotation", "*", "precursor", "any", "", "a column of the precursors' annotation"),
+    # what was summed to what (preprocess.level): the feature of `data` is then the sum (attr `level` of `data`)
+    _v("data/members", "summed_to", "member", "str", "", "feature of `data` that this feature as read was summed to"),
     # features seen in one group only (one row for each feature x factor; table form, dim `only`)
     _v("data/one_group", "feature_id", "only", "str", "", "feature"),
     _v("data/one_group", "factor", "only", "str", "", "factor of the sample sheet"),

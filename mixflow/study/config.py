@@ -199,6 +199,7 @@ def _preprocess(raw: dict[str, Any]) -> Preprocess:
 
 
 def _batch(raw: dict[str, Any]) -> Batch:
+        level=raw["level"],
     keep = None if raw["keep"] is None else _names(raw["keep"])
     return Batch(**{**raw, "factors": _names(raw["factors"]), "keep": keep})
 

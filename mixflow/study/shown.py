@@ -7,21 +7,27 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mixflow.errors import Problem
+from mixflow.study import level
 from mixflow.study.nearest import nearest
 from mixflow.study.study import Study
 
 if TYPE_CHECKING:
     from mixflow.store.readers import RawTable
+    from mixflow.store.readers.taxa import Taxa
 
 
-def problems(study: Study, table: RawTable, annotation: pd.DataFrame | None) -> list[Problem]:
+def problems(
+    study: Study, table: RawTable, annotation: pd.DataFrame | None, described: pd.DataFrame
+) -> list[Problem]:
     """`report.features` that are no id and no name, and a `report.label` that is no column, with the nearest.
 
     ``annotation``: the table of `data.features` as text, ids in its first column; None where there is none.
+    ``described``: it beside what came with the data, by feature id.
     A feature that was dropped as a contaminant counts as known: the report says why it has no fit.
     """
-    found = [] if annotation is not None else _label(study, table)
-    known = _known(study, table, annotation)
+    taxa = level.taxa(study, described)
+    found = [] if annotation is not None and taxa is None else _label(study, table, taxa)
+    known = set(taxa.names) if taxa is not None else _known(study, table, annotation)
     names: list[str] | None = None
     for i, wanted in enumerate(study.report.features):
         if wanted in known:
@@ -48,8 +54,10 @@ def _proteins(study: Study, table: RawTable) -> set[str]:
     return {part.strip() for cell in cells for part in (cell, *cell.split(";"))} - {""}
 
 
-def _label(study: Study, table: RawTable) -> list[Problem]:
+def _label(study: Study, table: RawTable, taxa: Taxa | None) -> list[Problem]:
     columns = [str(name) for name in table.features.columns]
+    if taxa is not None:
+        columns = ["name", *map(str, taxa.paths.columns)]
     if study.preprocess.summarise:
         columns = [*(n for n in ("gene", "description") if n in columns), "name", "n_precursors", "n_runs"]
     if study.report.label in columns:

@@ -122,6 +122,8 @@ class Preprocess:
     filters: Filters
     summarise: Summarise | None = None
     reference_within: str | None = None
+    level: str | None = None
+    """Rank or column of the features' annotation to which raw values are summed."""
 
     @property
     def rows_fitted(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mixflow.errors import Problem
-from mixflow.study import config, sheet, shown
+from mixflow.study import config, level, sheet, shown
 from mixflow.study.columns import terms_of
 from mixflow.study.config import ModelConfig, Study
 from mixflow.study.models import check_sheet, collect
@@ -38,7 +38,9 @@ def validate(path: str | os.PathLike[str], data: bool = False) -> list[Problem]:
         collect(problems, lambda: _read_data(study, read)) if data and not _absent(study.data.files) else None
     )
     problems += [*_scale(study, table), *_summarised(study, table, annotation)]
-    problems += shown.problems(study, table, annotation) if table is not None else []
+    if table is not None:
+        described = level.described(table, annotation)
+        problems += [*level.problems(study, described), *shown.problems(study, table, annotation, described)]
     if study.samples.file is None and table is not None:
         read, wrong = sheet.attempt(study, beside(study, table))
     problems += wrong
@@ -99,7 +101,7 @@ def _annotation(study: Study) -> tuple[pd.DataFrame | None, list[Problem]]:
         return None, []
     problems: list[Problem] = []
     table = collect(problems, lambda: read_table(path))
-    if table is not None and label not in table.frame.columns:
+    if table is not None and study.preprocess.level is None and label not in table.frame.columns:
         remedy = f"correct report.label; {near(label, list(table.frame.columns))}"
         problems.append(
             Problem(
