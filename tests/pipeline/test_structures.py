@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-import yaml
 
 import mixflow
 from mixflow.errors import MixflowError
@@ -52,8 +51,6 @@ def write(folder: Path, models: dict | None = None) -> Path:
     values[:, ::7] = np.nan
     samples = sheet()
     table = pd.DataFrame(values, index=["A", "B", "C", "D"], columns=samples["sample"])
-    table.to_csv(folder / "table.tsv", sep="\t", index_label="feature")
-    samples.to_csv(folder / "samples.tsv", sep="\t", index=False)
     kinship = pd.DataFrame(np.eye(10) + 0.5 * (np.arange(10)[:, None] // 2 == np.arange(10) // 2))
     kinship.set_axis(SUBJECTS, axis=0).set_axis(SUBJECTS, axis=1).to_csv(folder / "kinship.tsv", sep="\t")
     text = {
@@ -62,17 +59,13 @@ def write(folder: Path, models: dict | None = None) -> Path:
         "samples": {"file": "samples.tsv", "columns": {"time": {"type": "number"}}},
         "models": MODELS if models is None else models,
     }
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(text, sort_keys=False))
-    return path
+    return steps.write(folder, table, samples, text)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder in which every step ran; the working folder of all tests here."""
-    folder = tmp_path_factory.mktemp("visits")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+    with steps.working_in(tmp_path_factory.mktemp("visits")) as folder:
         steps.run(write(folder), analyse=False)
         yield folder
 

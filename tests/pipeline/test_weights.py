@@ -48,29 +48,23 @@ def write(folder: Path, models: dict | None = None, spoilt: dict[int, object] | 
     data = trials()
     other = np.where(data["trial"] == 4, np.nan, data["yi"].to_numpy()[::-1])
     table = pd.DataFrame([data["yi"].to_numpy(), other], index=["bcg", "other"], columns=data["sample"])
-    table.to_csv(folder / "table.tsv", sep="\t", index_label="feature")
     sheet = data[["sample", "trial", "ablat", "alloc", "vi", "size"]].astype({"vi": object, "trial": str})
     sheet["trial"] = "T" + sheet["trial"]
     for row, value in (spoilt or {}).items():
         sheet.loc[row, "vi"] = value
-    sheet.to_csv(folder / "samples.tsv", sep="\t", index=False)
     text = {
         "study": "trials",
         "data": {"files": "table.tsv", "format": "wide", "scale": "free"},
         "samples": {"file": "samples.tsv", "columns": {"ablat": {"type": "number"}}},
         "models": MODELS if models is None else models,
     }
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(text, sort_keys=False))
-    return path
+    return steps.write(folder, table, sheet, text)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder in which every step ran; the working folder of all tests here."""
-    folder = tmp_path_factory.mktemp("trials")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+    with steps.working_in(tmp_path_factory.mktemp("trials")) as folder:
         steps.run(write(folder))
         yield folder
 

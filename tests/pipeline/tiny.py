@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
+
+from tests.pipeline import steps
 
 CONFIG: dict[str, Any] = {
     "study": "tiny",
@@ -39,7 +40,6 @@ CONFIG: dict[str, Any] = {
 
 def write(folder: Path, n_features: int = 8, **changes: Any) -> Path:
     """Write table, sheet and config.yaml into ``folder``; the config's path. ``changes`` replace keys."""
-    folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(3)
     ids = [f"s{i:02d}" for i in range(24)]
     site = np.repeat(np.arange(6), 4)
@@ -48,7 +48,6 @@ def write(folder: Path, n_features: int = 8, **changes: Any) -> Path:
     values[0] += 4 * group
     values[1::3, 5] = np.nan
     table = pd.DataFrame(values, index=[f"P{i:04d}" for i in range(n_features)], columns=ids)
-    table.to_csv(folder / "table.tsv", sep="\t", index_label="protein")
     sheet = pd.DataFrame(
         {
             "sample": ids,
@@ -57,7 +56,4 @@ def write(folder: Path, n_features: int = 8, **changes: Any) -> Path:
             "site": [f"site {i}" for i in site],
         }
     )
-    sheet.to_csv(folder / "samples.tsv", sep="\t", index=False)
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump({**CONFIG, **changes}, sort_keys=False))
-    return path
+    return steps.write(folder, table, sheet, {**CONFIG, **changes})
