@@ -15,6 +15,9 @@ from mixflow.study.config import Study
 from mixflow.study.plan import FEW_LEVELS, ModelPlan
 from mixflow.study.structure import design_of, residual_side
 
+PRESENCE = "presence"
+"""Unit of a response that is 1 where a feature is there."""
+
 
 def attributes(study: Study, task: Task) -> dict[str, Any]:
     """Attributes of the group `fits/<model>` (docs/ARCHITECTURE.md)."""
@@ -28,13 +31,15 @@ def attributes(study: Study, task: Task) -> dict[str, Any]:
     return {
         "words": "; ".join(part for part in (words(terms, labels), _beside(study, plan, labels)) if part),
         "title": plan.title,
-        "family": "gaussian",
-        "unit": task.unit,
+        "unit": PRESENCE if plan.response == "presence" else task.unit,
         "role": role_of(plan),
         "compare_to": plan.compare_to or "",
         "note": plan.note,
         "residual": plan.residual or "",
         "dispersion": plan.dispersion or "",
+        "zi": plan.zi or "",
+        "response": plan.response,
+        "trials": plan.trials or "",
         "weights": plan.weights or "",
         "variances": plan.variances or "",
         "relationship": json.dumps(sorted(plan.relationship)),

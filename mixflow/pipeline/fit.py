@@ -16,8 +16,9 @@ import xarray as xr
 
 from mixflow.model import Fit
 from mixflow.pipeline import fitted, record, rows, sheets
+from mixflow.preprocess.responses import response_of
 from mixflow.store import fits, provenance, zarr_io
-from mixflow.study import precision
+from mixflow.study import families, precision
 from mixflow.study.config import Study
 from mixflow.study.plan import ModelPlan, fitted_frame, load_plan, shard_slice
 from mixflow.study.rows import reads_rows
@@ -48,6 +49,8 @@ class Task:
     unit: str
     steps: list[dict[str, Any]]
     feature_of_row: np.ndarray | None = None
+    categories: tuple[int, int] | None = None
+    """Lowest and highest category of all kept features, where the model is one of ordered categories."""
 
 
 def run(study: Study, model: str, shard: str, data: Path, batch: Path | None, out: Path) -> str:
@@ -70,6 +73,8 @@ def fit_part(study: Study, task: Task) -> Fit:
     """The fits of the features of a task's part."""
     from mixflow.optimise.fitting import fit_features
 
+    if task.plan.generalised:
+        return fit_generalised_part(study, task)
     design, options = design_of(study, task.plan, task.frame), fit_options(task.plan)
     recipe = precision.recipe(task.plan, task.frame, design)
     options |= {"weights": recipe.weights, **recipe.options}
@@ -77,6 +82,17 @@ def fit_part(study: Study, task: Task) -> Fit:
         return rows.fit(task, design, task.part, options, _progress())
     values, ids, reml = task.values[:, design.rows], task.feature_ids[task.part], task.plan.reml
     return fit_features(design, values, ids, reml=reml, progress=_progress(), **options)
+
+
+def fit_generalised_part(study: Study, task: Task) -> Fit:
+    """The same by maximum likelihood of a family (`mixflow.study.families`)."""
+    ids = task.feature_ids[task.part]
+    designs = families.designs_of(study, task.plan, task.frame)
+    values = task.values[:, designs["mu"].rows]
+    found = families.fitted_family(
+        study, task.plan, task.frame, values, ids, task.categories, progress=_progress()
+    )
+    return found.fit
 
 
 def _progress() -> Callable[[int, int], None]:
@@ -126,5 +142,27 @@ def load_task(
         source, place = zarr_io.group(zarr_io.open(batch), "batch")["harmonised"][chosen], batch
     else:
         source, place = group["value"][kept[chosen]], data
-    values = zarr_io.values(source, place)[:, columns]
-    return Task(plan, values, frame, fitted.origin(place, *MATRICES), *facts)
+    values = responses(plan, zarr_io.values(source, place), group, kept[chosen], data)[:, columns]
+    origin = fitted.origin(place, *MATRICES, *(() if plan.response == "values" else ("data/raw",)))
+    found = categories(plan, group["value"][kept], data, columns)
+    return Task(plan, values, frame, origin, *facts, categories=found)
+
+
+def responses(
+    plan: ModelPlan, values: np.ndarray, group: xr.Dataset, kept: np.ndarray, data: Path
+) -> np.ndarray:
+    """What the model asks of the ``values`` of the features ``kept`` (numbers): themselves, presence, or nonzero."""
+    if plan.response == "values":
+        return values
+    return response_of(plan.response, values, zarr_io.values(group["raw"][kept], data), group.attrs["scale"])
+
+
+def categories(
+    plan: ModelPlan, value: xr.DataArray, data: Path, columns: np.ndarray
+) -> tuple[int, int] | None:
+    """Lowest and highest category among all kept features, whatever the shard; None for other families."""
+    if plan.family != "cumulative":
+        return None
+    values = zarr_io.values(value, data)[:, columns]
+    seen = values[np.isfinite(values)]
+    return (int(np.floor(seen.min())), int(np.ceil(seen.max()))) if len(seen) else (0, families.FEWEST - 1)

@@ -14,7 +14,7 @@ import xarray as xr
 from mixflow.errors import MixflowError, Problem
 from mixflow.store import manifest
 from mixflow.study.columns import structure_columns, terms_of
-from mixflow.study.config import Study
+from mixflow.study.config import FAMILY_KEYS, Study
 from mixflow.study.structure import design_of, needs_kenward_roger
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ def settings(study: Study, task: Task) -> dict[str, Any]:
         "residual": plan.residual or "",
         "dispersion": plan.dispersion or "",
         "weights": plan.weights or "",
+        **(
+            {key: getattr(plan, key) or "" for key in FAMILY_KEYS}
+            if plan.generalised or plan.response != "values"
+            else {}
+        ),
         "variances": plan.variances or "",
         "Kenward-Roger": needs_kenward_roger(plan),
         "relationship": {group: _digest(path.read_bytes()) for group, path in plan.relationship.items()},

@@ -121,15 +121,17 @@ def attributes(study: Study, task: Task, asked: Sequence[Contrast], design: Desi
 def df_method(plan: ModelPlan, design: Design) -> str:
     """The method of denominator df: as configured; where there is one variance, all but z are the residual df.
 
-    Where that one is known there is nothing to estimate: z.
+    Where that one is known there is nothing to estimate: z. Tests of a generalised model are z tests.
     """
+    if plan.generalised:
+        return "z"
     if not _one_variance(plan, design):
         return plan.df
     return "z" if plan.df == "z" or plan.variances else SATTERTHWAITE
 
 
 def _one_variance(plan: ModelPlan, design: Design) -> bool:
-    return not (design.random or plan.residual or plan.dispersion)
+    return not (plan.generalised or design.random or plan.residual or plan.dispersion)
 
 
 def _told(contrast: Contrast, references: dict[str, str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from mixflow.pipeline import codehash
 from mixflow.pipeline.paths import Paths
 from mixflow.study import config as config_module
 from mixflow.study.columns import fixed_columns, kept_columns, terms_of
-from mixflow.study.config import Study
+from mixflow.study.config import FAMILY_KEYS, Study
 from mixflow.study.plan import Plan, load_plan
 from mixflow.study.structure import needs_kenward_roger
 
@@ -92,7 +92,7 @@ class Workflow:
         """The same for the fits of a model: not its contrasts, which are tested without a refit."""
         plan = self.plan.model(model)
         structures = [plan.residual, plan.dispersion, sorted(plan.relationship), needs_kenward_roger(plan)]
-        structures += [plan.weights, plan.variances]
+        structures += [plan.weights, plan.variances, *(getattr(plan, key) for key in FAMILY_KEYS)]
         chosen = [repr(plan.include), repr(plan.exclude)]
         return _hash([plan.formula, plan.reml, *chosen, self.study.batch.fit_on, *structures])
 

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mixflow.model.fit import Fit, KenwardRoger
+from mixflow.store import generalised
 from mixflow.store.names import encode
 
 DIMS: dict[str, tuple[str, ...]] = {
@@ -45,13 +46,14 @@ def to_dataset(fit: Fit, **attrs: Any) -> xr.Dataset:
     variables: dict[str, Any] = {name: (("feature", *DIMS[name]), array) for name, array in arrays.items()}
     variables["beta"] = (("feature", "coef"), np.asarray(fit.beta, "float64"))
     return xr.Dataset(
-        {**variables, **_modes(fit), **_kenward_roger(fit), **_structure(fit)},
+        {**variables, **_modes(fit), **_kenward_roger(fit), **_structure(fit), **generalised.variables(fit)},
         coords=_coords(fit),
         attrs={
             "formula": fit.formula,
             "reml": fit.reml,
             "sigma_known": fit.sigma_known,
             "effects": json.dumps(fit.effect_names),
+            **generalised.attributes(fit),
             **attrs,
         },
     )
@@ -80,6 +82,7 @@ def from_dataset(group: xr.Dataset) -> Fit:
         modes={name: group[_mode(name)].values for name in groups if _mode(name) in group},
         mode_sds={name: group[_mode(name, "mode_sd")].values for name in groups if _mode(name) in group},
         **arrays,
+        **generalised.fields(group),
         kr=_read_kenward_roger(group),
     )
 
@@ -150,6 +153,7 @@ def _coords(fit: Fit) -> dict[str, Any]:
         **{f"effect {encode(group)}": _effect_labels(fit.effect_names[group]) for group in fit.modes},
     }
     coords: dict[str, Any] = {dim: (dim, _text(labels)) for dim, labels in dims.items()}
+    coords |= generalised.coords(fit)
     for i, name in enumerate(_COMPONENT):
         coords[name] = ("component", _text([component[i] for component in fit.components]))
     return coords

@@ -121,6 +121,13 @@ VARIABLES: tuple[Variable, ...] = (
     _v("fits", "kr_p", "feature vpar coef coef_2", "float64", "",
        "P_i = -X' V^-1 dV V^-1 X by each variance parameter (random terms as in `variance`, sigma^2 last)", True),
     _v("fits", "kr_w", "feature vpar vpar_2", "float64", "", "covariance of the variance parameters, by expected information", True),
+    _v("fits", "more", "feature more_par", "float64", "", "generalised models: coefficients of the predictors beside mu "
+       "(dispersion, zi) and the family's own parameters; coords more_component, more_term", True),
+    _v("fits", "more_cov", "feature more_par more_par_2", "float64", "", "their covariance", True),
+    _v("fits", "more_rank", "feature", "int32", "", "how many of them are free, for AIC", True),
+    _v("fits", "free", "feature free_par", "float64", "", "the family's own parameters on the scale on which they are free", True),
+    _v("fits", "joint_cov", "feature joint_par joint_par_2", "float64", "",
+       "covariance of (beta of all predictors, theta, free) of a generalised model", True),
     _v("fits", "coefficient_p", "feature coef", "float64", "", "two-sided p of each coefficient", True),
     # -- tests/<model>
     _v("tests", "estimate", "feature contrast", "float64", "value", "contrast estimate"),

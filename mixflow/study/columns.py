@@ -50,13 +50,13 @@ def used_columns(study: Study) -> frozenset[str]:
 
 
 def structure_columns(model: ModelConfig) -> frozenset[str]:
-    """Columns that residual, dispersion, weights and variances of a model name."""
-    named = frozenset(name for name in (model.weights, model.variances) if name)
-    return key_columns(model, "residual") | key_columns(model, "dispersion") | named
+    """Columns that a model names beside its formula: in residual, dispersion, zi, weights, variances, trials."""
+    named = frozenset(name for name in (model.weights, model.variances, model.trials) if name)
+    return named.union(*(key_columns(model, key) for key in ("residual", "dispersion", "zi")))
 
 
 def key_columns(model: ModelConfig, key: str) -> frozenset[str]:
-    """Columns that `residual` or `dispersion` names; a text that cannot be read names none."""
+    """Columns that `residual`, `dispersion` or `zi` names; a text that cannot be read names none."""
     from mixflow.formula import parse
 
     text = str(getattr(model, key) or "")

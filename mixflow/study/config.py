@@ -12,6 +12,8 @@ from typing import Any
 from mixflow.errors import MixflowError, Problem
 from mixflow.study import schema, yamlfile
 from mixflow.study.study import (
+    FAMILY_KEYS,
+    GAUSSIAN,
     Batch,
     Column,
     ContrastSpec,
@@ -29,6 +31,8 @@ from mixflow.study.study import (
 )
 
 __all__ = [
+    "FAMILY_KEYS",
+    "GAUSSIAN",
     "Batch",
     "Column",
     "ContrastSpec",
@@ -195,11 +199,11 @@ def _preprocess(raw: dict[str, Any]) -> Preprocess:
         filters=Filters(**filters, min_observed_by=ObservedBy(**by) if by else None),
         summarise=Summarise(**raw["summarise"]) if raw["summarise"] else None,
         reference_within=raw["reference"]["within"] if raw["reference"] else None,
+        level=raw["level"],
     )
 
 
 def _batch(raw: dict[str, Any]) -> Batch:
-        level=raw["level"],
     keep = None if raw["keep"] is None else _names(raw["keep"])
     return Batch(**{**raw, "factors": _names(raw["factors"]), "keep": keep})
 
@@ -209,20 +213,21 @@ def _model(name: str, raw: dict[str, Any], columns: dict[str, Column], find: _Fi
         name=name,
         formula=raw["formula"],
         title=raw["title"],
-        reml=raw["reml"],
+        reml=raw["reml"] and raw["family"] == GAUSSIAN,
         contrasts={title: _contrast(spec, columns) for title, spec in raw["contrasts"].items()},
         adjust=raw["adjust"],
         min_values=raw["min_values"],
         include={column: _names(levels) for column, levels in raw["include"].items()},
         exclude={column: _names(levels) for column, levels in raw["exclude"].items()},
         compare_to=raw["compare_to"],
-        df=raw["df"],
+        df=raw["df"] if raw["family"] == GAUSSIAN else "z",
         residual=raw["residual"],
         dispersion=raw["dispersion"],
         weights=raw["weights"],
         variances=raw["variances"],
         relationship={group: find(file) for group, file in raw["relationship"].items()},
         analyses=_analyses(raw["analyses"]),
+        **{key: raw[key] for key in FAMILY_KEYS},
     )
 
 

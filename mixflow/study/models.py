@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.study import analyses, order, precision, rows
+from mixflow.study import analyses, families, order, precision, rows
 from mixflow.study.columns import fixed_columns, kept_columns, structure_columns
 from mixflow.study.plan import fitted_frame
 from mixflow.study.rules import near
@@ -69,6 +69,8 @@ def _model(study: Study, model: ModelConfig, read: Sheet, bad: Collection[str | 
     terms = collect(problems, lambda: parse(model.formula, columns=rows.columns(study, read.frame)))
     problems = [p if p.file else _placed(p, place, model.formula) for p in problems]
     used = frozenset() if terms is None else terms.variables | structure_columns(model)
+    if model.generalised:
+        problems += families.check(study, model, rows.columns(study, read.frame))
     unknown = list(analyses.check(study, model))
     if terms is not None and not problems and not used & set(bad):
         problems += _response(study, model, terms)

@@ -64,7 +64,7 @@ def problems(study: Study, model: ModelConfig, sheet: pd.DataFrame) -> Iterator[
             value=PEPTIDE,
             remedy=remedy,
         )
-    for key in ("residual", "dispersion", "relationship", "variances"):
+    for key in ("residual", "dispersion", "relationship", "variances", "zi", "trials"):
         if getattr(model, key):
             remedy = "leave it out, or use preprocess.summarise.method: median-polish"
             message = "a model of the precursors' rows takes no further structure"

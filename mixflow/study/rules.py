@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula.known import quoted
+from mixflow.study import family_rules
 from mixflow.study.columns import terms_of
 from mixflow.study.config import Column, ModelConfig, Study
 from mixflow.study.yamlfile import YamlFile, dotted
@@ -15,7 +16,10 @@ from mixflow.study.yamlfile import YamlFile, dotted
 
 def check(study: Study) -> list[Problem]:
     """Every problem between keys of the config."""
-    parts = (_columns, _derive, _role, _id_map, _harmonised, _harmonised_models, _models, _batch)
+    parts = (
+        _columns, _derive, _role, _id_map, _harmonised, _harmonised_models, _models, _batch,
+        family_rules.problems,
+    )  # fmt: skip
     return [problem for part in parts for problem in part(study)]
 
 
@@ -226,7 +230,7 @@ def _models(study: Study) -> Iterator[Problem]:
                 value=model.compare_to,
                 remedy=near(model.compare_to, [n for n in names if n != model.name]),
             )
-        if model.df == "kenward-roger" and not model.reml:
+        if model.df == "kenward-roger" and not model.reml and not model.generalised:
             remedy = "remove `reml: false`, or use `df: satterthwaite`"
             message = "Kenward and Roger's tests stand on restricted likelihood"
             yield Problem(message, **study.place("models", model.name, "df"), value=model.df, remedy=remedy)

@@ -168,7 +168,8 @@ class _Translator:
             return [
                 self._problem(message, (*path, error.instance), error.instance, _words(part, "propertyNames"))
             ]
-        return [self._problem(_message(error), path, error.instance, _words(part, error.validator))]
+        remedy = f"{_nearest(error)}{_words(part, error.validator) or ''}" or None
+        return [self._problem(_message(error), path, error.instance, remedy)]
 
     def _alternatives(
         self, error: Any, part: Schema, path: Path_, root: Schema
@@ -233,6 +234,15 @@ def _message(error: Any) -> str:
         "exclusiveMaximum": "below",
     }
     return f"must be {words[error.validator]} {wanted:g}" if error.validator in words else error.message
+
+
+def _nearest(error: Any) -> str:
+    """The allowed value that a wrong one is nearest to, whatever its capitals."""
+    if error.validator != "enum" or not isinstance(error.instance, str):
+        return ""
+    folded = {str(value).lower(): str(value) for value in error.validator_value}
+    near = difflib.get_close_matches(error.instance.lower(), list(folded), n=1, cutoff=0.5)
+    return f"did you mean `{folded[near[0]]}`? " if near else ""
 
 
 def _words(part: Schema, validator: str) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mixflow.errors import MixflowError, Problem
+from mixflow.study import families
 from mixflow.study.columns import key_columns, terms_of
 from mixflow.study.relationship import read
 from mixflow.study.study import ModelConfig, Study
@@ -19,9 +20,14 @@ if TYPE_CHECKING:
 
 
 def design_of(study: Study, model: ModelConfig, frame: pd.DataFrame) -> Design:
-    """The design of a model on the rows ``frame``; problems of a structure name its key in the config."""
+    """The design of a model on the rows ``frame`` (of a generalised one that of mu).
+
+    Problems of a structure name its key in the config.
+    """
     from mixflow.design import build
 
+    if model.generalised:
+        return families.designs_of(study, model, frame)["mu"]
     terms, added = terms_of(study, model), residual_side(study, model)
     if model.relationship:
         added["relationship"] = {group: read(path) for group, path in model.relationship.items()}
@@ -36,6 +42,8 @@ def residual_side(study: Study, model: ModelConfig) -> dict[str, Any]:
     from mixflow.formula import parse
     from mixflow.formula.residual import parse_residual
 
+    if model.generalised:
+        return {}  # its dispersion is a predictor of the family
     read = {"residual": parse_residual, "dispersion": parse}
     given = {key: str(getattr(model, key)) for key in read if getattr(model, key)}
     return {key: _at(study, model, key, lambda k=key, t=text: read[k](t)) for key, text in given.items()}

@@ -146,6 +146,11 @@ class Batch:
     order: str | None = None
 
 
+GAUSSIAN = "gaussian"
+FAMILY_KEYS = ("family", "link", "response", "trials", "zi", "nagq", "thresholds")
+"""Keys of a model that say which distribution of which response is fitted, and how."""
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """One configured model."""
@@ -168,6 +173,18 @@ class ModelConfig:
     relationship: dict[str, Path] = field(default_factory=dict)
     analyses: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Options of each analysis by the name of its table; the option `analysis` where it has another name."""
+    family: str = "gaussian"
+    link: str | None = None
+    response: str = "values"
+    trials: str | None = None
+    zi: str | None = None
+    nagq: int = 1
+    thresholds: str | None = None
+
+    @property
+    def generalised(self) -> bool:
+        """Whether it is no linear mixed model: fitted by maximum likelihood, tested by z."""
+        return self.family != GAUSSIAN
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mixflow.errors import Problem
-from mixflow.study import config, level, sheet, shown
+from mixflow.study import config, level, library, sheet, shown
 from mixflow.study.columns import terms_of
 from mixflow.study.config import ModelConfig, Study
 from mixflow.study.models import check_sheet, collect
@@ -47,7 +47,8 @@ def validate(path: str | os.PathLike[str], data: bool = False) -> list[Problem]:
     if read is None:
         problems += [p for model in study.models for p in _formula_alone(study, model)]
         return _unique(problems)
-    problems += check_sheet(study, read, {problem.column for problem in wrong})
+    read, unmet = library.check(study, read, table, study.data.scale or (table.scale if table else None))
+    problems += [*unmet, *check_sheet(study, read, {problem.column for problem in wrong})]
     if table is not None and _ids_are_sound(read):  # else each bad id would be told as unmatched too
         collect(problems, lambda: sheet.join(read, table.sample_ids, study))
     return _unique(problems)
