@@ -60,7 +60,7 @@ lint: env ## ruff, pyright, snakefmt, snakemake --lint, import layers
 bench: env ## measure the speed against lmerTest on two calm cores (needs R with lmerTest)
 	@$(BIN)/snakemake --snakefile workflows/benchmark/Snakefile --cores 2 --forceall --quiet rules progress
 
-bench-cases: env ## measure every model beside its peers (needs R with lmerTest, pbkrtest, nlme, limma, glmmTMB)
+bench-cases: env ## measure every model beside its peers (needs R with lmerTest, pbkrtest, nlme, limma, glmmTMB, ordinal)
 	@$(BIN)/snakemake --snakefile workflows/benchmark/cases/Snakefile --cores 2 --forceall --quiet rules progress
 
 calibration: env ## count how often each test rejects true null hypotheses, beside lmerTest and pbkrtest (needs R)

@@ -38,6 +38,7 @@ def main(config_file: str, case: str, folder: str, out: str) -> None:
     ]
     report = {"runs": runs, "statuses": [f["statuses"] for f in found], "load": [before, machine.load()]}
     report |= {"peak_mb": sum(f["peak_mb"] for f in found), "first_call": [f["first"] for f in found]}
+    report |= {"answers": {k: v for f in found for k, v in f["answers"].items()}}
     Path(out).write_text(json.dumps(report))
 
 
@@ -71,7 +72,17 @@ def _worker(task: tuple[dict[str, Any], str, str, int]) -> dict[str, Any]:
         "features": len(fit.status),
         "statuses": statuses,
         "peak_mb": machine.peak_mb(),
+        "answers": _answers(config["cases"][case], fit, place, config["cores"]),
     }
+
+
+def _answers(case: dict[str, Any], fit: Any, place: int, of: int) -> dict[str, Any]:
+    if "family" not in case:
+        return {}
+    import generalised
+    import numpy as np
+
+    return generalised.answers(fit, place + of * np.arange(len(fit.status)))
 
 
 def prepare(case: dict[str, Any], folder: Path, place: int, of: int) -> Any:
@@ -106,6 +117,10 @@ def prepare(case: dict[str, Any], folder: Path, place: int, of: int) -> Any:
     sheet = pd.read_csv(folder / "rows.csv")
     values = np.fromfile(folder / "values.f64", "<f8").reshape(-1, len(sheet))[place::of]
     ids = np.arange(len(values)).astype(str)
+    if "family" in case:
+        import generalised
+
+        return generalised.work(case, sheet, values, ids)
 
     def shared() -> Any:
         design = build(parse(case["formula"]), sheet, **residual_side(case.get("residual"), None))

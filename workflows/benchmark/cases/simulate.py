@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parent))
+import counts
+
 CPTAC = Path("../shared/data/proteomics/cptac_study6_ABC_msstats.tsv.gz")
 
 
@@ -22,7 +25,8 @@ def main(config_file: str, case: str, folder: str) -> None:
         long = cptac()
         long.to_csv(out / "long.csv", index=False)
         return
-    sheet, values = table(data, config["seed"])
+    made = counts.table if data["kind"] in ("romero", "nebula") else table
+    sheet, values = made(data, config["seed"])
     sheet.to_csv(out / "rows.csv", index=False)
     values.astype("<f8").tofile(out / "values.f64")
 
