@@ -32,6 +32,10 @@ class Family(ABC):
     """
 
     name: ClassVar[str]
+    words: ClassVar[str]
+    """The family as a report calls it."""
+    spread: ClassVar[str] = ""
+    """What φ = exp(dispersion predictor) is; empty where the family has none."""
     links: ClassVar[tuple[str, ...]]
     """Links of mu that the family takes, its default first."""
     columns: ClassVar[tuple[str, ...]] = ("y",)
@@ -41,11 +45,23 @@ class Family(ABC):
     discrete: ClassVar[bool] = False
     without_zero: ClassVar[bool] = False
     """Whether the support is positive, so that zeros are a hurdle's."""
+    intercept: ClassVar[bool] = True
+    """Whether mu has an intercept; thresholds take its place."""
 
     @property
     def title(self) -> str:
-        """The family in words of a report."""
-        return self.name
+        """The family in words of a report, with what was added to it."""
+        return self.words
+
+    @property
+    def base(self) -> Family:
+        """The family without what was added to it: as ``named`` finds it."""
+        return self
+
+    @property
+    def ratio(self) -> str:
+        """What exp of a difference of two predictors of mu is; empty where it is nothing."""
+        return self.predictors[0].link.ratio
 
     @property
     @abstractmethod

@@ -18,6 +18,7 @@ class Binomial(Family):
     """Successes among success + failure trials; the mean is the probability of success."""
 
     name = "binomial"
+    words = "binomial"
     links = ("logit", "probit", "cloglog")
     columns = ("success", "failure")
     filler = (0.0, 1.0)

@@ -23,6 +23,8 @@ class CensoredGaussian(Family):
     """
 
     name = "censored"
+    words = "Gaussian with censored values"
+    spread = "φ is the residual standard deviation"
     links = ("identity", "log", "inverse")
     columns = ("lower", "upper")
     filler = (0.0, 0.0)

@@ -22,6 +22,11 @@ class CountFamily(Family):
 
     discrete = True
 
+    @property
+    def ratio(self) -> str:
+        """A ratio of means of counts is one of rates, per what an offset says."""
+        return rate_ratio(self)
+
     @abstractmethod
     def upper(self, y: jax.Array, eta: jax.Array) -> jax.Array:
         """P(Y > y), with its own relative precision."""
@@ -124,3 +129,8 @@ def counts_only(y: np.ndarray, family: str, least: int = 0) -> str | None:
     else:
         way = "give raw counts, not normalised or transformed ones; offsets take care of exposure"
     return f"{family} needs {kind}; {found} is none: {way}"
+
+
+def rate_ratio(family: Family) -> str:
+    """What exp of a difference of two predictors of a count is."""
+    return "rate ratio" if family.predictors[0].link.ratio else ""

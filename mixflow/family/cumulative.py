@@ -29,9 +29,11 @@ class Cumulative(Family):
     """
 
     name = "cumulative"
+    words = "cumulative link model of ordered categories"
     links = ("logit", "probit", "cloglog")
     filler = (0.0,)
     discrete = True
+    intercept = False
     mu: Link = LOGIT
     levels: int = 0
     thresholds: Thresholds = "flexible"
@@ -57,6 +59,11 @@ class Cumulative(Family):
     @property
     def predictors(self) -> tuple[Predictor, ...]:
         return (Predictor("mu", self.mu),)
+
+    @property
+    def ratio(self) -> str:
+        """The odds of a higher category; with the other links exp of a difference is nothing that has a name."""
+        return self.mu.ratio if self.mu == LOGIT else ""
 
     @property
     def _link(self) -> ProbabilityLink:

@@ -17,6 +17,8 @@ class Gaussian(Family):
     """y ~ N(mu, sigma^2), the dispersion predictor is log sigma. With identity link the marginal is exact."""
 
     name = "gaussian"
+    words = "Gaussian"
+    spread = "φ is the residual standard deviation"
     links = ("identity", "log", "inverse")
     filler = (0.0,)
     mu: Link = IDENTITY

@@ -21,6 +21,9 @@ class Link(ABC):
     """eta = link(mu). Frozen and hashable: part of a family, a static argument of the compiled kernels."""
 
     name: ClassVar[str]
+    words: ClassVar[str]
+    ratio: ClassVar[str] = ""
+    """What exp of a difference of two predictors is; empty where it is nothing."""
 
     @abstractmethod
     def link(self, mu: jax.Array) -> jax.Array:
@@ -60,6 +63,8 @@ class Logit(ProbabilityLink):
     """mu = 1 / (1 + exp(-eta))."""
 
     name = "logit"
+    words = "logit"
+    ratio = "odds ratio"
 
     def link(self, mu: jax.Array) -> jax.Array:
         return jnp.log(mu) - jnp.log1p(-mu)
@@ -79,6 +84,7 @@ class Probit(ProbabilityLink):
     """mu = Phi(eta)."""
 
     name = "probit"
+    words = "probit"
 
     def link(self, mu: jax.Array) -> jax.Array:
         return jax.scipy.special.ndtri(mu)
@@ -95,6 +101,8 @@ class Cloglog(ProbabilityLink):
     """mu = 1 - exp(-exp(eta)): the chance of at least one event of a Poisson process with log rate eta."""
 
     name = "cloglog"
+    words = "complementary log-log"
+    ratio = "hazard ratio"
 
     def link(self, mu: jax.Array) -> jax.Array:
         return jnp.log(-jnp.log1p(-mu))
@@ -111,6 +119,8 @@ class Log(Link):
     """mu = exp(eta)."""
 
     name = "log"
+    words = "log"
+    ratio = "ratio of means"
 
     def link(self, mu: jax.Array) -> jax.Array:
         return jnp.log(mu)
@@ -127,6 +137,7 @@ class Identity(Link):
     """mu = eta."""
 
     name = "identity"
+    words = "identity"
 
     def link(self, mu: jax.Array) -> jax.Array:
         return mu
@@ -146,6 +157,7 @@ class Inverse(Link):
     """mu = 1 / eta."""
 
     name = "inverse"
+    words = "inverse"
 
     def link(self, mu: jax.Array) -> jax.Array:
         return 1.0 / mu
@@ -165,6 +177,7 @@ class Sqrt(Link):
     """mu = eta^2, eta > 0 (the negative root would be a second answer for the same mean)."""
 
     name = "sqrt"
+    words = "square-root"
 
     def link(self, mu: jax.Array) -> jax.Array:
         return jnp.sqrt(mu)

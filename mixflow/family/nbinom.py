@@ -81,6 +81,8 @@ class NegativeBinomial1(NegativeBinomial):
     """Variance mu (1 + phi): linear in the mean."""
 
     name = "nbinom1"
+    words = "negative binomial (variance linear in the mean)"
+    spread = "variance μ (1 + φ)"
 
     def log_size(self, log_mu: jax.Array, log_phi: jax.Array) -> jax.Array:
         return log_mu - log_phi
@@ -94,6 +96,8 @@ class NegativeBinomial2(NegativeBinomial):
     """Variance mu + mu^2 / phi: quadratic in the mean."""
 
     name = "nbinom2"
+    words = "negative binomial"
+    spread = "variance μ + μ² / φ"
 
     def log_size(self, log_mu: jax.Array, log_phi: jax.Array) -> jax.Array:
         return log_phi

@@ -15,6 +15,7 @@ class Poisson(CountFamily):
     """Counts with variance mu."""
 
     name = "poisson"
+    words = "Poisson"
     links = ("log", "sqrt", "identity")
     mu: Link = LOG
 

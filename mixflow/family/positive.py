@@ -29,6 +29,8 @@ class Gamma(Family):
     """
 
     name = "Gamma"
+    words = "gamma"
+    spread = "variance μ² / φ"
     links = ("log", "inverse", "identity")
     without_zero = True
     mu: Link = LOG
@@ -73,6 +75,8 @@ class LogNormal(Family):
     """
 
     name = "lognormal"
+    words = "log-normal"
+    spread = "φ is the standard deviation of the response"
     links = ("log", "inverse", "identity")
     without_zero = True
     mu: Link = LOG

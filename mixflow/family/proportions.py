@@ -21,6 +21,8 @@ class Beta(Family):
     """Mean mu, variance mu (1 - mu) / (1 + phi), phi = exp(dispersion predictor) (Ferrari and Cribari-Neto, 2004)."""
 
     name = "beta"
+    words = "beta"
+    spread = "variance μ (1 − μ) / (1 + φ)"
     links = ("logit", "probit", "cloglog")
     filler = (0.5,)
     without_zero = True
@@ -72,6 +74,8 @@ class OrderedBeta(Family):
     """
 
     name = "ordbeta"
+    words = "ordered beta"
+    spread = "variance μ (1 − μ) / (1 + φ) between the ends"
     links = ("logit",)
     filler = (0.5,)
     mu: Link = LOGIT

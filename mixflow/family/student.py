@@ -25,6 +25,8 @@ class StudentT(Family):
     """
 
     name = "t"
+    words = "Student t"
+    spread = "φ is the scale of the t distribution"
     links = ("identity", "log", "inverse")
     filler = (0.0,)
     mu: Link = IDENTITY

@@ -9,7 +9,7 @@ import numpy as np
 
 from mixflow.backend import jax, jnp
 from mixflow.family.base import Family, Predictor, weighted_moments
-from mixflow.family.counts import CountFamily, counts_only, log_minus_log_none
+from mixflow.family.counts import CountFamily, counts_only, log_minus_log_none, rate_ratio
 from mixflow.family.links import LOG, Link
 from mixflow.family.nbinom import NegativeBinomial, NegativeBinomial1, NegativeBinomial2
 from mixflow.family.poisson import Poisson
@@ -24,6 +24,10 @@ class Truncated(Family):
     discrete = True
     without_zero = True
     mu: Link = LOG
+
+    @property
+    def ratio(self) -> str:
+        return rate_ratio(self)
 
     @property
     @abstractmethod
@@ -71,6 +75,7 @@ class TruncatedPoisson(Truncated):
     """Poisson counts above zero."""
 
     name = "truncated_poisson"
+    words = "zero-truncated Poisson"
 
     @property
     def whole(self) -> Poisson:
@@ -115,6 +120,8 @@ class TruncatedNegativeBinomial1(TruncatedNegativeBinomial):
     """Those with variance linear in the mean."""
 
     name = "truncated_nbinom1"
+    words = "zero-truncated negative binomial (variance linear in the mean)"
+    spread = "variance μ (1 + φ) before truncation"
 
     @property
     def whole(self) -> NegativeBinomial1:
@@ -126,6 +133,8 @@ class TruncatedNegativeBinomial2(TruncatedNegativeBinomial):
     """Those with variance quadratic in the mean."""
 
     name = "truncated_nbinom2"
+    words = "zero-truncated negative binomial"
+    spread = "variance μ + μ² / φ before truncation"
 
     @property
     def whole(self) -> NegativeBinomial2:

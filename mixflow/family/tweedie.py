@@ -31,6 +31,8 @@ class Tweedie(Family):
     """
 
     name = "tweedie"
+    words = "Tweedie"
+    spread = "variance φ μ^p, p the power"
     links = ("log",)
     filler = (0.0,)
     mu: Link = LOG

@@ -27,6 +27,14 @@ class _WithZeros(Family):
         return (*self.part.predictors, Predictor("zi", LOGIT))
 
     @property
+    def base(self) -> Family:
+        return self.part
+
+    @property
+    def ratio(self) -> str:
+        return self.part.ratio
+
+    @property
     def own(self) -> tuple[str, ...]:
         return self.part.own
 
@@ -64,6 +72,7 @@ class ZeroInflated(_WithZeros):
     """Zero with probability zi, else a count of ``part``, which may be zero too (Lambert, 1992)."""
 
     name = "zero_inflated"
+    words = "zero-inflated"
     part: CountFamily
     discrete = True
 
@@ -101,6 +110,7 @@ class Hurdle(_WithZeros):
     """Zero with probability zi, else a response of ``part``, which is never zero (Mullahy, 1986)."""
 
     name = "hurdle"
+    words = "hurdle"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "discrete", self.part.discrete)

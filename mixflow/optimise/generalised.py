@@ -13,13 +13,16 @@ from mixflow.family import Family
 from mixflow.model import Fit
 from mixflow.optimise.components import Components, components
 from mixflow.optimise.fitting import take_observed
-from mixflow.optimise.glmm_iterate import Optima, optima
+from mixflow.optimise.glmm_iterate import Optima
 from mixflow.optimise.glmm_mapped import each
+from mixflow.optimise.glmm_nodes import Nodes, solve
 from mixflow.optimise.glmm_prepare import Generalised, observe_all, prepare, samples
+from mixflow.optimise.glmm_prior import Prior, check_options, penalised, penalty_at
 from mixflow.optimise.glmm_screen import screen
 from mixflow.optimise.glmm_summary import INFINITE, conditional_modes, directions, endings, to_user
 from mixflow.optimise.mapped import take
 from mixflow.optimise.prepare import Prepared
+from mixflow.optimise.structure import n_structure, structure, structure_names
 from mixflow.status import FITTED, Status
 
 CHUNK_FLOATS = 2**23
@@ -33,23 +36,30 @@ def fit_generalised(
     feature_ids: np.ndarray,
     *,
     weights: np.ndarray | None = None,
-    nodes: int = 1,
+    nodes: Nodes = 1,
+    reml: bool = False,
+    prior: Prior | None = None,
     modes: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fit:
     """Fit every feature of ``y`` (N, n, c), c the family's columns, NaN where missing, by maximum likelihood.
 
     ``designs``: one for each predictor of the family by its name, all of the same n rows; ``weights`` (n,) or
-    (N, n) multiply the log density of a row; ``nodes``: points of adaptive quadrature, 1 for Laplace. A feature
-    that cannot be fitted has a status and NaN, and stops nothing.
+    (N, n) multiply the log density of a row; ``nodes``: points of adaptive quadrature, 1 for Laplace, "auto" for
+    what each feature needs, or a number for each (N,); ``reml``: beta of mu integrated by Laplace's approximation
+    beside the random effects; ``prior``: penalty for separated features. A feature that cannot be fitted has a
+    status and NaN, and stops nothing.
     """
-    prepared = prepare(designs, family, nodes)
+    most = 1 if isinstance(nodes, str) else int(np.max(nodes, initial=1))
+    check_options(designs, family, most if not isinstance(nodes, str) else 2, reml, prior)
+    prepared = prepare(designs, family, most, reml)
     size = max(64, CHUNK_FLOATS // max(y.shape[1] * (y.shape[2] + 1), 1))
     parts = []
     for first in range(0, max(len(y), 1), size):
         part = slice(first, first + size)
         own = weights[part] if weights is not None and weights.ndim == 2 else weights
-        parts.append(_chunk(prepared, y[part], own, modes))
+        points = nodes[part] if isinstance(nodes, np.ndarray) else nodes
+        parts.append(_chunk(prepared, y[part], own, modes, points, prior))
         if progress:
             progress(min(first + size, len(y)), len(y))
     arrays = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
@@ -67,21 +77,29 @@ def _labels(prepared: Generalised, feature_ids: np.ndarray) -> dict[str, Any]:
     return {
         "feature_ids": np.asarray(feature_ids, dtype=object),
         "formula": prepared.designs[0].terms.text,
-        "reml": False,
+        "reml": shape.restricted,
         "coef_names": prepared.designs[0].coef_names,
         "theta_names": tuple(name for effect in prepared.effects for name in effect.theta_names),
         "sigma_known": True,
         "groups": tuple(group.name for group in shape.layout.groups),
         "components": _components(prepared).names[:-1],
         "effect_names": effects,
-        "family": family.name,
+        "family": family.base.name,
         "link": family.predictors[0].link.name,
         "nodes": shape.nodes,
+        "structure_names": structure_names(prepared.designs[0], cast(Prepared, prepared)),
         "more_names": (*more, *(("family", name) for name in family.own)),
     }
 
 
-def _chunk(prepared: Generalised, y: np.ndarray, weights: np.ndarray | None, modes: bool) -> dict[str, Any]:
+def _chunk(
+    prepared: Generalised,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    modes: bool,
+    nodes: Nodes,
+    prior: Prior | None,
+) -> dict[str, Any]:
     """All arrays of a `Fit` for some features."""
     seen = np.isfinite(y).all(axis=2)
     weight = np.where(seen, 1.0 if weights is None else weights, 0.0)
@@ -97,10 +115,18 @@ def _chunk(prepared: Generalised, y: np.ndarray, weights: np.ndarray | None, mod
     }
     run = np.flatnonzero(status == Status.NOT_RUN)
     if len(run):
-        own = samples(prepared, y, weight, observed)
-        own = take(own, run)
-        found = optima(prepared.shape, prepared.shared, own)
-        _fill(out, run, prepared, own, found, [take_observed(o, run) for o in observed])
+        own = take(samples(prepared, y, weight, observed), run)
+        points = nodes[run] if isinstance(nodes, np.ndarray) else nodes
+        seen = [take_observed(o, run) for o in observed]
+        always = prior is not None and prior.everywhere
+        used = penalised(prepared, prior) if always else prepared
+        found, out["nodes_of_feature"][run] = solve(used.shape, used.shared, own, points)
+        _fill(out, run, used, own, found, seen)
+        lost = np.flatnonzero(out["status"][run] == Status.SEPARATION)
+        if prior is not None and not always and len(lost):
+            used, some = penalised(prepared, prior), take(own, lost)
+            found, _ = solve(used.shape, used.shared, some, out["nodes_of_feature"][run[lost]])
+            _fill(out, run[lost], used, some, found, [take_observed(o, lost) for o in seen])
     return out
 
 
@@ -109,6 +135,8 @@ def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, foun
     shape = prepared.shape
     told = directions(shape, found, observed)
     ending = endings(shape, found, told)
+    if shape.penalty:
+        ending = np.where(np.isin(ending, (Status.OK, Status.SINGULAR)), Status.PENALISED, ending)
     out["status"][run], out["iterations"][run] = ending, found.evaluations
     beta, turn, null = to_user(prepared, observed, found, told)
     natural, slope = natural_own(prepared.family, found.psi[:, shape.own])
@@ -124,7 +152,8 @@ def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, foun
     out["null_space"][rows] = null[good]
     theta = found.psi[:, shape.theta] / prepared.theta_scale
     out["theta"][rows], out["sigma"][rows] = theta[good], 1.0
-    out["loglik"][rows] = -0.5 * found.value[good]
+    out["loglik"][rows] = _loglik(prepared, own, found, turn, observed[0].rank)[good]
+    out["structure"][rows] = structure(shape.layout, theta)[good]
     parts = _components(prepared)
     out["variance"][rows] = parts.variance(theta, np.ones(len(run)))[good, :-1]
     more = [*range(p, shape.n_beta), *range(shape.own.start, shape.own.stop)]
@@ -139,6 +168,21 @@ def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, foun
     out["more_cov"][rows] = np.where((lost[:, :, None] | lost[:, None, :]), np.nan, own_cov)[good]
     if out["modes"] and len(run):
         _fill_modes(out, run, good, prepared, own, found)
+
+
+def _loglik(prepared: Generalised, own, found: Optima, turn: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Log-likelihood (N,): without what a penalty adds; restricted with the constants of TMB."""
+    shape = prepared.shape
+    if shape.penalty:
+        at = (found.psi, found.point.u)
+        return -0.5 * (found.value - each(penalty_at, shape, prepared.shared, own, at))
+    if not shape.restricted:
+        return -0.5 * found.value
+    constant, p = np.zeros(len(found.psi)), shape.coefs[0]
+    for i, r in enumerate(rank):
+        back = turn[i, :p, :r]
+        constant[i] = np.linalg.slogdet(back.T @ back)[1] + r * np.log(2 * np.pi)
+    return -0.5 * (found.value - constant)
 
 
 def _fill_modes(
@@ -176,8 +220,9 @@ def _empty(prepared: Generalised, n: int, modes: bool) -> dict[str, Any]:
         "solution": nan(p), "beta_cov": nan(p, p), "beta_cov_deriv": nan(q + 1, p, p),
         "par_cov": nan(q + 1, q + 1), "null_space": np.zeros((n, p, p)), "theta": nan(q), "sigma": nan(),
         "loglik": nan(), "iterations": np.zeros(n, dtype=np.int32), "variance": nan(c), "share": nan(c),
-        "structure": nan(0), "more": nan(m), "more_cov": nan(m, m),
+        "structure": nan(n_structure(shape.layout)), "more": nan(m), "more_cov": nan(m, m),
         "free": nan(prepared.family.n_own), "joint_cov": nan(shape.n_psi, shape.n_psi),
+        "nodes_of_feature": np.full(n, shape.nodes, dtype=np.int32),
         "modes": {name: nan(width) for name, width in groups.items()},
         "mode_sds": {name: nan(width) for name, width in groups.items()},
     }  # fmt: skip

@@ -125,7 +125,7 @@ def test_names_links_and_options_that_are_not_there_are_refused_with_the_nearest
 def test_every_family_is_found_by_its_name_and_is_hashable() -> None:
     for name, kind in FAMILIES.items():
         family = named(name, **({"levels": 4} if kind is Cumulative else {}))
-        assert isinstance(family, kind) and family.name == name == family.title
+        assert isinstance(family, kind) and family.name == name == family.base.name and family.title
         assert hash(family) == hash(named(name, **({"levels": 4} if kind is Cumulative else {})))
         assert family.predictors[0].name == "mu" and family.predictors[0].link.name == kind.links[0]
         for link in kind.links:
@@ -133,8 +133,19 @@ def test_every_family_is_found_by_its_name_and_is_hashable() -> None:
                 named(name, link, **({"levels": 4} if kind is Cumulative else {})).predictors[0].link.name
                 == link
             )
-    assert named("nbinom2", zi=True).title == "zero-inflated nbinom2"
+    assert named("nbinom2", zi=True).title == "zero-inflated negative binomial"
+    assert named("nbinom2", zi=True).base.name == "nbinom2"
     assert [p.name for p in named("truncated_nbinom1", zi=True).predictors] == ["mu", "dispersion", "zi"]
+
+
+def test_a_family_says_what_a_ratio_is() -> None:
+    told = {"poisson": "rate ratio", "binomial": "odds ratio", "Gamma": "ratio of means", "gaussian": ""}
+    for name, ratio in told.items():
+        assert named(name).ratio == ratio
+    assert named("nbinom2", zi=True).ratio == named("truncated_nbinom2").ratio == "rate ratio"
+    assert named("binomial", "probit").ratio == "" and named("binomial", "cloglog").ratio == "hazard ratio"
+    assert named("cumulative", levels=4).ratio == "odds ratio"
+    assert named("cumulative", "cloglog", levels=4).ratio == ""
 
 
 def test_thresholds_of_few_parameters_are_symmetric_or_equidistant() -> None:
