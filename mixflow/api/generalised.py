@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
+from mixflow.api.answers import Answers
 from mixflow.api.opened import Opened, outcomes
-from mixflow.api.result import Result
 from mixflow.api.weights import prior_weights
 from mixflow.design import Design
 from mixflow.design.several import coded_response, predictor_terms, several
@@ -26,6 +26,8 @@ from mixflow.inference.refit import Fitted, Recipe
 from mixflow.inference.tails import p_value
 from mixflow.inference.terms import term_tests
 from mixflow.optimise.generalised import fit_generalised
+from mixflow.optimise.glmm_nodes import AUTO
+from mixflow.optimise.glmm_prior import Prior
 from mixflow.status import MEANING, Status
 
 TWO_COLUMNS = re.compile(r"^\s*cbind\s*\((?P<inside>.*)\)\s*$", re.DOTALL)
@@ -34,7 +36,7 @@ MOST_NODES = 100
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GeneralisedResult(Result):
+class GeneralisedResult(Answers):
     """Result of a generalised model; estimates are on the scale of the predictors, tests are z tests.
 
     ``designs``: of the predictors by name; ``family`` with its links; ``y`` (N, n, c) what was fitted.
@@ -73,17 +75,18 @@ class GeneralisedResult(Result):
     @property
     def outcome(self) -> FittedFamily:
         """The fit as predictions, simulations and refits need it."""
-        options = {"nodes": self.model.nodes}
+        options = dict(self.recipe.options)
         return FittedFamily(self.model, self.designs, self.family, self.y, self.recipe.weights, options)
+
+    @property
+    def nodes(self) -> pd.Series:
+        """Quadrature points of each feature, 1 for Laplace's approximation."""
+        return self._series(self.model.nodes_of_feature, "nodes")
 
     @property
     def fitted(self) -> Fitted:
         """Not for generalised models: what needs the values again would fit them as Gaussian."""
         _not_here("This")
-
-    def predict(self, *args: Any, **kwargs: Any) -> pd.DataFrame:
-        """Not yet for generalised models."""
-        _not_here("Prediction")
 
     def save(self, path: Any) -> NoReturn:
         """Not yet for generalised models."""
@@ -91,7 +94,11 @@ class GeneralisedResult(Result):
 
     def __repr__(self) -> str:
         fit = self.model
-        how = "Laplace" if fit.nodes == 1 else f"adaptive quadrature, {fit.nodes} points"
+        points = np.unique(fit.nodes_of_feature)
+        most = f"adaptive quadrature, {', '.join(str(n) for n in points if n > 1)} points"
+        how = " and ".join(
+            [*["Laplace"] * bool((points <= 1).all() or 1 in points), *[most] * bool((points > 1).any())]
+        )
         done = f"{int(fit.fitted.sum())} of {len(fit.status)} features fitted"
         return f"<mixflow {fit.family}({fit.link}) fit, {how}: {fit.formula}; {done}>\n{self.coefficients}"
 
@@ -111,9 +118,12 @@ def fit_family(
     link: str | None,
     dispersion: str | None,
     zi: str | None,
-    nagq: int,
+    nagq: int | str,
     weights: str | None,
     contrasts: Mapping[str, str] | None,
+    reml: bool = False,
+    prior: Mapping[str, object] | None = None,
+    relationship: Mapping[str, pd.DataFrame] | None = None,
 ) -> GeneralisedResult:
     """As `mixflow.fit` says; raises MixflowError with every problem of formula and data."""
     _check_nodes(nagq)
@@ -128,20 +138,23 @@ def fit_family(
     frame = coded_response(table, terms, chosen)
     wanted = predictor_terms(chosen, terms, dispersion, zi)
     second = parse(f"{left[1]} ~ 1") if len(left) > 1 else None
-    designs, other, rows = several(wanted, frame, contrasts, second)
+    designs, other, rows = several(wanted, frame, contrasts, second, relationship=relationship)
     design = designs["mu"]
     used = prior_weights(frame.iloc[rows], weights, design)
     values, ids = outcomes(data, design, rows)
     y, used = outcome_columns(chosen, values, None if other is None else other.response, used)
     check_support(chosen, y, ids)
-    found = fit_generalised(designs, chosen, y, ids, weights=used, nodes=nagq)
+    options = {"nodes": nagq, "reml": reml, "prior": Prior.of(prior)}
+    found = fit_generalised(designs, chosen, y, ids, weights=used, **options)
     own = {"designs": designs, "family": chosen, "y": y}
-    return GeneralisedResult(found, design, values, Recipe(used), "z", **own)
+    return GeneralisedResult(found, design, values, Recipe(used, options), "z", **own)
 
 
 def _check_nodes(nagq: object) -> None:
+    if nagq == AUTO:
+        return
     if not isinstance(nagq, int) or isinstance(nagq, bool) or not 1 <= nagq <= MOST_NODES:
-        remedy = f"Give a whole number from 1 (Laplace's approximation) to {MOST_NODES}."
+        remedy = f"Give a whole number from 1 (Laplace's approximation) to {MOST_NODES}, or 'auto'."
         raise MixflowError(
             Problem("nagq is the number of quadrature points", column="nagq", value=nagq, remedy=remedy)
         )

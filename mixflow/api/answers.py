@@ -1,0 +1,93 @@
+"""What a generalised result answers beyond its coefficients: predictions, means on both scales, simulations, checks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from mixflow.api.means import MarginalMeans
+from mixflow.api.result import Result
+from mixflow.inference import family_prediction
+from mixflow.inference.family_mean_tests import family_mean_contrasts, family_means
+from mixflow.inference.generalised import FittedFamily
+
+
+@dataclass(frozen=True, eq=False)
+class FamilyMeans(MarginalMeans):
+    """Means on the link scale and on that of the response; ``offset`` as `family_means` has it."""
+
+    outcome: FittedFamily
+    offset: float | None = None
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row for each feature and level (or combination of levels), on both scales."""
+        name = self.factors if isinstance(self.factors, str) else ":".join(self.factors)
+        found = family_means(self.outcome, self.factors, self.at, self.offset)
+        return found.rename(columns={"name": name})
+
+    def contrast(self, method: str | Sequence[str], adjust: str = "none") -> pd.DataFrame:
+        """Contrasts by emmeans' words on the link scale, and as rate or odds ratios."""
+        found = family_mean_contrasts(
+            self.model,
+            self.design,
+            self.outcome.family,
+            self.factors,
+            method,
+            at=self.at,
+            adjust=adjust,
+        )
+        return found.rename(columns={"name": "contrast"})
+
+
+class Answers(Result):
+    """Methods of a generalised result that stand on its `outcome`."""
+
+    @property
+    @abstractmethod
+    def outcome(self) -> FittedFamily:
+        """The fit beside all that made it."""
+
+    def means(
+        self,
+        factors: str | Sequence[str],
+        at: Mapping[str, Any] | None = None,
+        offset: float | None = None,
+    ) -> FamilyMeans:
+        """Estimated marginal means on the link scale and on that of the response (rates, probabilities).
+
+        Other factors weigh equally, numbers stand at their mean or where ``at`` puts them. The offset stands at
+        the means of its variables; ``offset=0`` gives rates per unit of exposure. `pairs` gives ratios too.
+        """
+        return FamilyMeans(self.model, self.design, factors, dict(at or {}), self.df, self.outcome, offset)
+
+    def predict(
+        self,
+        new_data: pd.DataFrame | None = None,
+        std_error: bool = False,
+        groups: str = "known",
+        level: float = 0.95,
+        *,
+        type: str = "response",
+    ) -> pd.DataFrame:
+        """Predicted values: features in rows, or a tidy table with ``std_error`` and limits.
+
+        ``type``: ``response`` (mean, zero inflation counted in; probabilities of the categories of a cumulative
+        model) or ``link``. ``groups``: ``known`` (conditional modes of known levels, 0 for new ones), ``none``
+        (u = 0) or ``average`` (population-averaged). See `mixflow.inference.family_prediction.predict`.
+        """
+        found = family_prediction.predict(
+            self.outcome, new_data, type=type, groups=groups, std_error=std_error, level=level
+        )
+        if std_error:
+            return family_prediction.table(self.outcome, found)
+        wide = found.estimate.reshape(len(found.estimate), -1)
+        labels = found.labels
+        if len(found.names) > 1:
+            labels = pd.MultiIndex.from_product([labels, found.names], names=["row", "category"])
+        return pd.DataFrame(wide, index=pd.Index(self.model.feature_ids, name="feature"), columns=labels)
