@@ -119,5 +119,6 @@ register(
         required=("factor", "levels"),
         columns=COLUMNS,
         own_rows=True,
+        models=("gaussian", "generalised"),
     )
 )

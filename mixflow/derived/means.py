@@ -54,7 +54,8 @@ register(
             "stand at their mean, or where `at` puts them (Searle, Speed and Milliken 1980; R's emmeans). "
             "Contrasts use emmeans' words: pairwise, trt.vs.ctrl (against the first level), poly (trends over "
             "equally spaced levels), consec, eff; one word for each factor gives interaction contrasts. p can be "
-            "adjusted for the number of contrasts within a feature; q is over features, within a contrast."
+            "adjusted for the number of contrasts within a feature; q is over features, within a contrast. Those "
+            "of a model with another family are on the scale of its link, without its offset."
         ),
         run=run,
         options={
@@ -72,5 +73,6 @@ register(
         required=("factors",),
         columns={OF.get(column, column): meaning for column, meaning in COLUMNS.items()},
         own_rows=True,
+        models=("gaussian", "generalised"),
     )
 )

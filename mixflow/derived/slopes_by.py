@@ -105,5 +105,6 @@ register(
         required=("slope", "by"),
         columns=COLUMNS,
         own_rows=True,
+        models=("gaussian", "generalised"),
     )
 )

@@ -36,7 +36,8 @@ register(
             "three equal. The hypotheses are SAS's, as lmerTest has them (Kuznetsova, Brockhoff and Christensen 2017). "
             "df is the denominator, by the model's method unless another is named. False discovery rates are over the "
             "features, for each term. Of a smooth only the straight line is a fixed effect and is tested here; the "
-            "analysis smooth_edf tests the whole curve, and whether it is more than the line."
+            "analysis smooth_edf tests the whole curve, and whether it is more than the line. In a model with another "
+            "family F times its numerator df is Wald's chi-squared; its denominator df are infinite."
         ),
         run=run,
         options={
@@ -48,5 +49,6 @@ register(
         },
         columns=COLUMNS,
         own_rows=True,
+        models=("gaussian", "generalised"),
     )
 )

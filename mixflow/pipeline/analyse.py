@@ -14,10 +14,12 @@ import xarray as xr
 from mixflow.derived import Subject
 from mixflow.errors import MixflowError
 from mixflow.inference import contrasts
+from mixflow.inference.generalised import FittedFamily
+from mixflow.inference.refit import Recipe
 from mixflow.pipeline import record
-from mixflow.pipeline.fit import load_task
+from mixflow.pipeline.fit import Task, load_task
 from mixflow.store import analyses, fits, manifest, provenance, zarr_io
-from mixflow.study import precision
+from mixflow.study import families, precision
 from mixflow.study.analyses import Asked, asked, placed
 from mixflow.study.config import Study
 from mixflow.study.plan import ModelPlan, load_plan
@@ -51,6 +53,8 @@ def run(study: Study, model: str, gathered: Path, data: Path, out: Path, batch: 
 def load_subject(study: Study, plan: ModelPlan, tree: xr.DataTree, data: Path, batch: Path | None) -> Subject:
     """What the analyses of a model see: its fit from the store ``tree``, its design, the values fitted."""
     task = load_task(study, plan.name, data, batch)
+    if plan.generalised:
+        return generalised_subject(study, task, tree)
     design = design_of(study, plan, task.frame)
     fit = fits.from_dataset(zarr_io.group(tree, f"fits/{plan.name}"))
     compared = tuple(contrasts.build(plan.contrasts, design, task.sheet.raw_levels))
@@ -59,6 +63,19 @@ def load_subject(study: Study, plan: ModelPlan, tree: xr.DataTree, data: Path, b
     alpha = study.report.alpha
     recipe = precision.recipe(plan, task.frame, design)
     return Subject(fit, design, values, compared, plan.df, alpha, recipe, own)
+
+
+def generalised_subject(study: Study, task: Task, tree: xr.DataTree) -> Subject:
+    """The same of a generalised model: its fit beside its family, designs and outcomes."""
+    plan, alpha = task.plan, study.report.alpha
+    designs = families.designs_of(study, plan, task.frame)
+    values = task.values[:, designs["mu"].rows]
+    family, y, weights = families.outcome(study, plan, task.frame, designs["mu"], values, task.categories)
+    fit = fits.from_dataset(zarr_io.group(tree, f"fits/{plan.name}"))
+    found = FittedFamily(fit, designs, family, y, weights, families.fit_arguments(plan))
+    compared = tuple(contrasts.build(plan.contrasts, designs["mu"], task.sheet.raw_levels))
+    recipe = Recipe(weights)
+    return Subject(fit, designs["mu"], values, compared, plan.df, alpha, recipe, generalised=found)
 
 
 def table(study: Study, plan: ModelPlan, each: Asked, subject: Subject) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.study import precision, schema
+from mixflow.study import families, precision, schema
 from mixflow.study.rules import near
 from mixflow.study.structure import design_of, fit_options
 from mixflow.study.study import ModelConfig, Study
@@ -82,7 +82,22 @@ def check(study: Study, model: ModelConfig) -> Iterator[Problem]:
             remedy = near(wanted, sorted(registry))
             yield Problem("there is no such analysis", **place, value=wanted, remedy=remedy)
             continue
+        yield from _kind(study, keys, model, registry[wanted])
         yield from _options(study, keys, registry[wanted], options)
+
+
+def _kind(study: Study, keys: tuple[str, ...], model: ModelConfig, analysis: Analysis) -> Iterator[Problem]:
+    """An analysis that does not take this kind of model."""
+    kind = "generalised" if model.generalised else "gaussian"
+    if kind in analysis.models:
+        return
+    known = sorted(name for name, other in _registry().items() if kind in other.models)
+    yield Problem(
+        f"this analysis takes no model with family {model.family}",
+        **study.place(*keys),
+        value=analysis.name,
+        remedy=f"leave it out; analyses of such models: {', '.join(known)}",
+    )
 
 
 def _options(
@@ -169,6 +184,8 @@ def _without_features(study: Study, model: ModelConfig, frame: pd.DataFrame, lab
     from mixflow.inference.contrasts import build
     from mixflow.optimise.fitting import fit_features
 
+    if model.generalised:
+        return _generalised_without_features(study, model, frame, labels)
     design = design_of(study, model, frame)
     none = np.zeros((0, len(design.rows)))
     recipe = precision.recipe(model, frame, design)
@@ -176,6 +193,22 @@ def _without_features(study: Study, model: ModelConfig, frame: pd.DataFrame, lab
     fit = fit_features(design, none, [], reml=model.reml, weights=recipe.weights, **options)
     contrasts = tuple(build(model.contrasts, design, labels))
     return Subject(fit, design, none, contrasts, model.df, study.report.alpha, recipe)
+
+
+def _generalised_without_features(
+    study: Study, model: ModelConfig, frame: pd.DataFrame, labels: Labels
+) -> Subject:
+    import numpy as np
+
+    from mixflow.derived import Subject
+    from mixflow.inference.contrasts import build
+    from mixflow.inference.refit import Recipe
+
+    none = np.zeros((0, len(families.designs_of(study, model, frame)["mu"].rows)))
+    found = families.fitted_family(study, model, frame, none, [])
+    contrasts = tuple(build(model.contrasts, found.design, labels))
+    recipe, alpha = Recipe(found.weights), study.report.alpha
+    return Subject(found.fit, found.design, none, contrasts, model.df, alpha, recipe, generalised=found)
 
 
 def placed(study: Study, model: ModelConfig, name: str, error: MixflowError) -> list[Problem]:
