@@ -27,6 +27,7 @@ class Status(IntEnum):
     SEPARATION = 12
     NOT_DEFINITE = 13
     SIMPLER_FAMILY = 14
+    PENALISED = 15
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,13 @@ MEANING: dict[Status, Meaning] = {
         "simpler family (a negative binomial is then a Poisson), whose answer the other estimates are.",
         "Nothing to do; a simpler family gives the same.",
     ),
+    Status.PENALISED: Meaning(
+        "penalised",
+        "The coefficients of this feature are penalised by the prior that was asked for, since its own likelihood "
+        "has no finite maximum. Estimates are drawn towards zero; their errors are those of the penalised likelihood.",
+        "Read the size of such effects with care: the prior speaks too.",
+    ),
 }
 
-FITTED = frozenset({Status.OK, Status.SINGULAR, Status.SEPARATION, Status.SIMPLER_FAMILY})
+FITTED = frozenset({Status.OK, Status.SINGULAR, Status.SEPARATION, Status.SIMPLER_FAMILY, Status.PENALISED})
 """Statuses whose estimates are numbers."""

@@ -36,7 +36,9 @@ def fit(
     residual: str | None = None,
     dispersion: str | None = None,
     zi: str | None = None,
-    nagq: int = 1,
+    nagq: int | str = 1,
+    prior: Mapping[str, object] | None = None,
+    thresholds: str | None = None,
     variances: str | None = None,
     relationship: Mapping[str, pd.DataFrame] | None = None,
     df: str | None = None,
@@ -59,18 +61,24 @@ def fit(
 
     ``family``: gaussian, or one of `mixflow.family.FAMILIES` (binomial, poisson, nbinom2, ...) with its ``link``:
     maximum likelihood by Laplace's approximation, or by adaptive Gauss-Hermite quadrature with ``nagq`` points
-    for each effect of the one grouping factor; tests are z tests. The response of a binomial is 0/1, yes/no,
+    for each effect of the one grouping factor ("auto": as many as each feature needs, 1 where Laplace will do);
+    ``reml=True`` integrates the coefficients too, as glmmTMB; ``prior``: for features that are separated (or for
+    all: ``"features": "all"``) a normal prior on centred and scaled columns, ``{"sd": 2.5}``, or without random
+    effects Firth's, ``{"kind": "jeffreys"}``; tests are z tests. The response of a binomial is 0/1, yes/no,
     ``cbind(success, failure)``, or a proportion with the trials as ``weights``; elsewhere weights multiply the
-    log density. ``dispersion`` and ``zi`` (zero inflation, logit) are then formulas with fixed and random
-    terms of their own. Raises MixflowError with every problem of formula and data.
+    log density. ``dispersion`` and ``zi`` (zero inflation; a hurdle for families without zeros; logit) are then
+    formulas with fixed and random terms of their own. cumulative takes an ordered Categorical or whole numbers,
+    has no intercept, and ``thresholds``: flexible, symmetric or equidistant; signs are those of clmm. censored
+    takes ``cens(lower, upper)`` (-inf and inf where open) or ``below(value, limit)`` for a detection limit, of a
+    store ``below(limit) ~ ...``. Raises MixflowError with every problem of formula and data.
     """
     if not _gaussian(family):
-        refused = {"residual": residual, "variances": variances, "relationship": relationship, "feature": feature,
-                   "response": response}  # fmt: skip
-        _not_generalised(reml, df, refused)
+        refused = {"residual": residual, "variances": variances, "feature": feature, "response": response}
+        _not_generalised(df, refused)
         own = {"dispersion": dispersion, "zi": zi, "nagq": nagq, "weights": weights, "contrasts": contrasts}
+        own |= {"reml": bool(reml), "prior": prior, "relationship": relationship, "thresholds": thresholds}
         return fit_family(formula, data, family, link=link, **own)
-    _only_gaussian(link, zi, nagq)
+    _only_gaussian(link, zi, nagq, prior, thresholds)
     reml, df = reml is None or reml, df or SATTERTHWAITE
     if feature is not None:
         not_long(data, residual, dispersion, variances, relationship)
@@ -125,17 +133,13 @@ def _gaussian(family: str | Family) -> bool:
     return (family if isinstance(family, str) else family.name) == "gaussian"
 
 
-def _not_generalised(reml: bool | None, df: str | None, refused: Mapping[str, Any]) -> None:
+def _not_generalised(df: str | None, refused: Mapping[str, Any]) -> None:
     """Raise for what a generalised model does not have."""
     problems = [
         Problem(f"`{name}` is not available with this family", column=name, remedy="Leave it out.")
         for name, value in refused.items()
         if value is not None
     ]
-    if reml:
-        problems.append(
-            Problem("A generalised model is fitted by maximum likelihood", column="reml", value=True)
-        )
     if df not in (None, "z"):
         problems.append(
             Problem("A generalised model has z tests", column="df", value=df, remedy="Use df='z'.")
@@ -144,11 +148,13 @@ def _not_generalised(reml: bool | None, df: str | None, refused: Mapping[str, An
         raise MixflowError(problems)
 
 
-def _only_gaussian(link: str | None, zi: str | None, nagq: int) -> None:
+def _only_gaussian(link: str | None, zi: str | None, nagq: int | str, *more: object) -> None:
     """Raise for options that a Gaussian model does not have."""
-    if link not in (None, "identity") or zi is not None or nagq != 1:
+    if link not in (None, "identity") or zi is not None or nagq != 1 or more != (None,) * len(more):
         remedy = "Name a family, such as family='nbinom2'."
-        raise MixflowError(Problem("link, zi and nagq are for families beside gaussian", remedy=remedy))
+        raise MixflowError(
+            Problem("link, zi, nagq, prior and thresholds are for families beside gaussian", remedy=remedy)
+        )
 
 
 def residual_side(residual: str | None, dispersion: str | None) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -11,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from mixflow.api.answers import Answers
-from mixflow.api.opened import Opened, outcomes
+from mixflow.api import responses
+from mixflow.api.opened import Opened
 from mixflow.api.weights import prior_weights
 from mixflow.design import Design
-from mixflow.design.several import coded_response, predictor_terms, several
+from mixflow.design.several import predictor_terms, several
 from mixflow.errors import MixflowError, Problem
-from mixflow.family import Family, named
-from mixflow.family.outcome import check_support, outcome_columns
+from mixflow.family import Cumulative, Family, named
+from mixflow.family.outcome import check_support
 from mixflow.family.zeros import with_zeros
 from mixflow.formula import parse
 from mixflow.inference import contrasts as words
@@ -30,7 +30,6 @@ from mixflow.optimise.glmm_nodes import AUTO
 from mixflow.optimise.glmm_prior import Prior
 from mixflow.status import MEANING, Status
 
-TWO_COLUMNS = re.compile(r"^\s*cbind\s*\((?P<inside>.*)\)\s*$", re.DOTALL)
 QUANTILE = 1.959963984540054
 MOST_NODES = 100
 
@@ -124,25 +123,27 @@ def fit_family(
     reml: bool = False,
     prior: Mapping[str, object] | None = None,
     relationship: Mapping[str, pd.DataFrame] | None = None,
+    thresholds: str | None = None,
 ) -> GeneralisedResult:
     """As `mixflow.fit` says; raises MixflowError with every problem of formula and data."""
     _check_nodes(nagq)
-    chosen = _family(family, link, zi)
     table = data.frame if isinstance(data, Opened) else data
-    left, text = _response(formula)
-    terms = parse(text)
-    if (terms.response is None) != isinstance(data, Opened):
-        message = "A store's features are the responses; a table needs one in the formula"
-        remedy = "Write `outcome ~ ...` for a table, and nothing left of `~` for a store."
-        raise MixflowError(Problem(message, column="formula", value=formula, remedy=remedy))
-    frame = coded_response(table, terms, chosen)
+    left, terms = responses.read(formula)
+    responses.check_sides(left, formula, data)
+    own, first = _no_categories(family, thresholds), 0
+    if own is None:
+        own, table, first = responses.categories(data, table, terms)
+        own |= {"thresholds": thresholds or "flexible"}
+    chosen = _family(family, link, zi, own)
+    responses.check_limits(left, chosen)
+    frame = responses.coded(table, terms, chosen)
     wanted = predictor_terms(chosen, terms, dispersion, zi)
-    second = parse(f"{left[1]} ~ 1") if len(left) > 1 else None
+    second = parse(f"{left.parts[1]} ~ 1") if left.kind == "cbind" else None
     designs, other, rows = several(wanted, frame, contrasts, second, relationship=relationship)
     design = designs["mu"]
     used = prior_weights(frame.iloc[rows], weights, design)
-    values, ids = outcomes(data, design, rows)
-    y, used = outcome_columns(chosen, values, None if other is None else other.response, used)
+    failures = None if other is None else other.response
+    values, ids, y, used = responses.columns(left, data, frame, design, rows, chosen, failures, used, first)
     check_support(chosen, y, ids)
     options = {"nodes": nagq, "reml": reml, "prior": Prior.of(prior)}
     found = fit_generalised(designs, chosen, y, ids, weights=used, **options)
@@ -160,28 +161,21 @@ def _check_nodes(nagq: object) -> None:
         )
 
 
-def _family(family: str | Family, link: str | None, zi: str | None) -> Family:
-    chosen = named(family, link) if isinstance(family, str) else family
+def _no_categories(family: str | Family, thresholds: str | None) -> dict[str, Any] | None:
+    """Options of a family that is not made of the categories of the data; None for one that is."""
+    if family == Cumulative.name:
+        return None
+    if thresholds is not None:
+        remedy = "Leave it out, or ask for family='cumulative'."
+        raise MixflowError(
+            Problem("Thresholds are of cumulative models", column="thresholds", value=thresholds, remedy=remedy)
+        )
+    return {}
+
+
+def _family(family: str | Family, link: str | None, zi: str | None, own: Mapping[str, Any]) -> Family:
+    chosen = named(family, link, **own) if isinstance(family, str) else family
     has = any(p.name == "zi" for p in chosen.predictors)
     if zi is not None and not has:
         chosen = with_zeros(chosen)
     return chosen
-
-
-def _response(formula: str) -> tuple[list[str], str]:
-    """Expressions of the response, two for ``cbind(success, failure)``, and the formula with the first alone."""
-    left, tilde, right = formula.partition("~")
-    found = TWO_COLUMNS.match(left)
-    if not tilde or not found:
-        return [left], formula
-    parts, depth, start, inside = [], 0, 0, found["inside"]
-    for i, character in enumerate(inside):
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if character == "," and depth == 0:
-            parts.append(inside[start:i])
-            start = i + 1
-    parts.append(inside[start:])
-    if len(parts) != 2:
-        remedy = "Write cbind(success, failure) ~ ..."
-        raise MixflowError(Problem("cbind() takes two columns", column="formula", value=left, remedy=remedy))
-    return parts, f"{parts[0]} ~ {right}"

@@ -30,7 +30,8 @@ class Shape:
     ``layout``: the groups (its coefficients are not in the corner: n_coef = -1, neither X nor y);
     ``coefs``: columns of X of each predictor of the family; ``lead_of``, ``corner_of``: which predictor each
     column of the leading group, and of the corner, belongs to; ``chunks``: (number, rows); ``nodes``: points
-    of the quadrature, 1 for Laplace.
+    of the quadrature, 1 for Laplace; ``restricted``: beta of the first predictor is integrated too; ``penalty``:
+    the kind of penalty on it (`likelihood.penalty`), or empty.
     """
 
     family: Family
@@ -40,6 +41,8 @@ class Shape:
     corner_of: tuple[int, ...]
     chunks: tuple[int, int]
     nodes: int = 1
+    restricted: bool = False
+    penalty: str = ""
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
@@ -94,7 +97,8 @@ class Shared(NamedTuple):
     """What no feature has of its own: ``X`` (S, r, p) and ``offset`` (S, r) of each predictor, columns.
 
     ``level`` (S,) level of each chunk, ``member`` (L, S) the same as marks, () where each level is one chunk;
-    ``joint``: columns with X of the first predictor in the corner, for the start.
+    ``joint``: columns with X of the first predictor in the corner, for the start; ``penalty``: rows that turn
+    its beta into what a normal prior sees, or ().
     """
 
     X: tuple[Array, ...]
@@ -103,6 +107,7 @@ class Shared(NamedTuple):
     joint: Columns
     level: Array
     member: tuple[Array, ...]
+    penalty: tuple[Array, ...] = ()
 
 
 class Place(NamedTuple):

@@ -19,6 +19,12 @@ from mixflow.likelihood.laplace import Objective, curvature, laplace
 from mixflow.linalg.arrow_inverse import arrow_factor
 from mixflow.linalg.ldl import solve_unit_upper
 
+AT_ONCE = 2**17
+"""Rows times points up to which all points are computed side by side."""
+
+MOST_POINTS = 5_000
+"""Points of the product grid, at most."""
+
 
 def objective_of(shape: Shape) -> Objective:
     """Laplace's approximation or the quadrature, as the shape says."""
@@ -41,7 +47,11 @@ def quadrature(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: 
         own = shared.member[0] @ own if shared.member else own
         return own - 0.5 * (moved.lead**2).sum(axis=1) + 0.5 * (x**2).sum() + w
 
-    terms = jax.vmap(at)(jnp.asarray(grid), jnp.asarray(log_weight))
+    points = (jnp.asarray(grid), jnp.asarray(log_weight))
+    if len(grid) * shape.chunks[0] * shape.chunks[1] <= AT_ONCE:
+        terms = jax.vmap(at)(*points)
+    else:  # one point after the other, computed again for the gradient: no array of rows x points
+        terms = jax.lax.map(jax.checkpoint(lambda point: at(*point)), points)
     level = jax.scipy.special.logsumexp(terms, axis=0)
     return -2.0 * level.sum() + jnp.log(f.block_pivots).sum()
 

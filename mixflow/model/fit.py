@@ -77,6 +77,8 @@ class Fit:
     more_rank: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))  # (N,) how many are free
     free: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     """(N, o) the family's own parameters on the scale on which they are free."""
+    nodes_of_feature: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    """(N,) points of the quadrature by feature, 1 for Laplace; of length 0 where the likelihood is exact."""
     joint_cov: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
     """(N, P, P) of (beta of all predictors, theta, free) of a generalised model, for what hangs on several."""
 

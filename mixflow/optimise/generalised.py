@@ -118,12 +118,12 @@ def _chunk(
         own = take(samples(prepared, y, weight, observed), run)
         points = nodes[run] if isinstance(nodes, np.ndarray) else nodes
         seen = [take_observed(o, run) for o in observed]
-        always = prior is not None and prior.everywhere
-        used = penalised(prepared, prior) if always else prepared
+        always = prior if prior is not None and prior.everywhere else None
+        used = penalised(prepared, always) if always else prepared
         found, out["nodes_of_feature"][run] = solve(used.shape, used.shared, own, points)
         _fill(out, run, used, own, found, seen)
         lost = np.flatnonzero(out["status"][run] == Status.SEPARATION)
-        if prior is not None and not always and len(lost):
+        if prior is not None and always is None and len(lost):
             used, some = penalised(prepared, prior), take(own, lost)
             found, _ = solve(used.shape, used.shared, some, out["nodes_of_feature"][run[lost]])
             _fill(out, run[lost], used, some, found, [take_observed(o, lost) for o in seen])

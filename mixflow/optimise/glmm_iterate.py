@@ -10,9 +10,11 @@ from mixflow.backend import jax, jnp
 from mixflow.design.generalised import Shape, Shared
 from mixflow.likelihood.generalised import Effects, Sample
 from mixflow.likelihood.laplace import with_gradient
+from mixflow.likelihood.penalty import penalty
 from mixflow.likelihood.quadrature import objective_of
 from mixflow.optimise import quasi
 from mixflow.optimise.glmm_mapped import each
+from mixflow.optimise.glmm_restricted import coefficient_cov, evaluate_restricted, with_coefficients
 from mixflow.optimise.glmm_start import start
 from mixflow.optimise.mapped import take
 from mixflow.optimise.modes import find_mode
@@ -71,9 +73,14 @@ class Problem(NamedTuple):
 
 
 def _evaluate(shape: Shape, shared: Shared, sample: Sample, at: tuple[jax.Array, Effects]) -> Point:
+    if shape.restricted:
+        return evaluate_restricted(shape, shared, sample, at)
     psi, start = at
     u, found = find_mode(shape, shared, sample, psi, start)
     value, gradient = with_gradient(objective_of(shape), shape, shared, sample, psi, u)
+    if shape.penalty:
+        more, slope = jax.value_and_grad(lambda p: penalty(shape, shared, sample, p))(psi)
+        value, gradient = value + more, gradient + slope
     fine = found & jnp.isfinite(value) & jnp.isfinite(gradient).all()
     u = jax.tree.map(lambda a, b: jnp.where(fine, a, b), u, start)
     return Point(psi, u, jnp.where(fine, value, jnp.inf), gradient)
@@ -84,13 +91,22 @@ def optima(shape: Shape, shared: Shared, samples: Sample) -> Optima:
     problem, n = Problem(shape, shared, samples), len(samples.y)
     psi, u = each(start, shape, shared, samples, np.zeros(n))
     at = problem.evaluate(np.arange(n), psi, u)
-    found = _with_hessian(problem, at, np.ones(n, dtype=int))
+    return _settled(problem, _with_hessian(problem, at, np.ones(n, dtype=int)))
+
+
+def again(problem: Problem, at: Optima) -> Optima:
+    """From points with a Hessian nearby (of another approximation) to this problem's optima."""
+    return _settled(problem, _run(problem, at))
+
+
+def _settled(problem: Problem, found: Optima) -> Optima:
+    """Quasi-Newton until nothing more is to be gained, then the boundary, and a last step."""
     for _ in range(ROUNDS):
         rows = np.flatnonzero(~found.settled & np.isfinite(found.value))
         if not len(rows):
             break
-        _put(found, rows, _run(problem.some(rows), take(found, rows)))
-    return _polished(shape, _boundary(problem, found))
+        put(found, rows, _run(problem.some(rows), take(found, rows)))
+    return _polished(problem.shape, _boundary(problem, found))
 
 
 def _polished(shape: Shape, found: Optima) -> Optima:
@@ -113,12 +129,17 @@ def _run(problem: Problem, at: Optima) -> Optima:
 def _with_hessian(problem: Problem, at: Point, evaluations: np.ndarray) -> Optima:
     """The Hessian by differences of the exact gradient, u followed from its mode."""
     n, p = at.psi.shape
-    hessian, rows = np.zeros((n, p, p)), np.arange(n)
-    for i in range(p):
+    first = problem.shape.coefs[0] if problem.shape.restricted else 0
+    hessian, slope, rows = np.zeros((n, p, p)), np.zeros((n, first, p)), np.arange(n)
+    for i in range(first, p):
         moved = problem.evaluate(rows, at.psi + STEP * np.eye(p)[i], at.u)
         with np.errstate(invalid="ignore"):
             hessian[:, i] = (moved.gradient - at.gradient) / STEP
+            slope[:, :, i] = (moved.psi - at.psi)[:, :first] / STEP
     hessian = 0.5 * (hessian + np.swapaxes(hessian, 1, 2))
+    if first:
+        given = each(coefficient_cov, *problem, (at.psi, at.u))
+        hessian = with_coefficients(hessian, slope[:, :, first:], given)
     inverse = _inverse(hessian, FLAT)
     with np.errstate(invalid="ignore"):
         promise = ((inverse * at.gradient[:, None, :]).sum(axis=2) * at.gradient).sum(axis=1)
@@ -152,11 +173,12 @@ def _boundary(problem: Problem, found: Optima) -> Optima:
         new = _with_hessian(own, at, found.evaluations[rows])
         again = np.flatnonzero(~new.settled & np.isfinite(new.value))
         if len(again):
-            _put(new, again, _run(own.some(again), take(new, again)))
+            put(new, again, _run(own.some(again), take(new, again)))
         better = new.value <= found.value[rows] + NO_WORSE
-        _put(found, rows[better], take(new, better))
+        put(found, rows[better], take(new, better))
     return found
 
 
-def _put(target: Optima, rows: np.ndarray, source: Optima) -> None:
+def put(target: Optima, rows: np.ndarray, source: Optima) -> None:
+    """Write the features of ``source`` into their rows of ``target``."""
     jax.tree.map(lambda old, new: old.__setitem__(rows, new), target, source)

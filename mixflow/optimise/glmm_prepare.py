@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixflow.backend import jax
-from mixflow.covariance import Known
 from mixflow.design import Design, RandomColumns
 from mixflow.design.generalised import (
     Place,
@@ -26,10 +25,11 @@ from mixflow.errors import MixflowError, Problem
 from mixflow.family import Family
 from mixflow.family.zeros import ZeroInflated
 from mixflow.likelihood.generalised import Sample
+from mixflow.likelihood.quadrature import MOST_POINTS
 from mixflow.model import RandomEffect
 from mixflow.optimise.prepare import groups_of, theta_scales
 
-HELD = ("binomial", "poisson", "nbinom1", "nbinom2")
+HELD = ("binomial", "poisson", "nbinom1", "nbinom2", "hypergeometric")
 """Families whose mixed models agree with R (tests/reference/glmm); the others have densities only."""
 
 
@@ -65,7 +65,9 @@ class Generalised:
         """No Gram is built: `components` asks for it where residuals have a dispersion."""
 
 
-def prepare(designs: Mapping[str, Design], family: Family, nodes: int = 1) -> Generalised:
+def prepare(
+    designs: Mapping[str, Design], family: Family, nodes: int = 1, restricted: bool = False
+) -> Generalised:
     """Lay out rows and columns. ``designs`` by the names of the family's predictors, all of the same rows."""
     own = tuple(designs[p.name] for p in family.predictors)
     terms, predictor = _merged(family, own)
@@ -84,7 +86,8 @@ def prepare(designs: Mapping[str, Design], family: Family, nodes: int = 1) -> Ge
     corner_of = tuple(j for g, cols in zip(groups[1:], of[1:], strict=True) for j in cols * g.n_levels)
     x = tuple(d.Q * np.sqrt(n) for d in own)
     lead_of = of[0] if groups else ()
-    shape = Shape(family, layout, tuple(a.shape[1] for a in x), lead_of, corner_of, place.row.shape, nodes)
+    coefs = tuple(a.shape[1] for a in x)
+    shape = Shape(family, layout, coefs, lead_of, corner_of, place.row.shape, nodes, restricted)
     joint = np.concatenate([corner, x[0]], axis=1)
     shared = Shared(
         tuple(laid_columns(a, place) for a in x),
@@ -143,12 +146,15 @@ def _merged(family: Family, designs: tuple[Design, ...]) -> tuple[list[RandomCol
 
 
 def _check_nodes(layout: Layout, nodes: int) -> None:
-    if nodes > 1 and len(layout.groups) != 1:
+    if nodes > 1 and len(layout.groups) > 1:
         remedy = "Use nagq=1 (Laplace), or one grouping factor."
         raise MixflowError(Problem("Quadrature takes one grouping factor", value=nodes, remedy=remedy))
-    if nodes > 1 and layout.k_leading > 1:
-        remedy = "Use nagq=1 (Laplace): quadrature over several effects of a level is not yet held against R."
-        raise MixflowError(Problem("Quadrature takes one effect a level", value=nodes, remedy=remedy))
+    points = nodes**layout.k_leading
+    if nodes > 1 and points > MOST_POINTS:
+        most = int(MOST_POINTS ** (1 / layout.k_leading) + 1e-9)
+        message = f"{layout.k_leading} effects a level with {nodes} points each are a grid of {points} points"
+        remedy = f"Use nagq of {most} or less." if most > 1 else "Use nagq=1 (Laplace)."
+        raise MixflowError(Problem(message, column="nagq", value=nodes, remedy=remedy))
 
 
 def _refuse(designs: tuple[Design, ...], terms: list[RandomColumns], family: Family) -> None:
@@ -157,14 +163,6 @@ def _refuse(designs: tuple[Design, ...], terms: list[RandomColumns], family: Fam
         remedy = f"Families of mixed models so far: {', '.join(HELD)}, with or without zi."
         raise MixflowError(
             Problem("This family's mixed models are not yet held against R", value=name, remedy=remedy)
-        )
-    if any(term.covariance == "smooth" for term in terms):
-        remedy = "Use polynomials, or family='gaussian'."
-        raise MixflowError(Problem("Smooths are not available in generalised models", remedy=remedy))
-    if any(isinstance(term.within, Known) for term in terms):
-        remedy = "Leave `relationship` out, or use family='gaussian'."
-        raise MixflowError(
-            Problem("A known relationship of levels is not available in generalised models", remedy=remedy)
         )
     if any(design.residual is not None for design in designs):
         remedy = "Leave `residual` out: a generalised model has no residual covariance."

@@ -21,7 +21,7 @@ def screen(
     status = np.full(len(y), Status.NOT_RUN, dtype=np.int8)
     n_levels = np.zeros((len(y), len(groups)), dtype=np.int32)
     for g, (index, group) in enumerate(zip(prepared.index, groups, strict=True)):
-        n_levels[:, g] = observed_levels(seen, index, group.n_levels)
+        n_levels[:, g] = observed_levels(seen, index, len(prepared.levels[g]))
         if not all(effect.tied for effect in group.effects):
             status[n_levels[:, g] < 2] = Status.TOO_FEW_LEVELS
     status[constant(prepared.family.columns, y, seen)] = Status.NO_VARIATION

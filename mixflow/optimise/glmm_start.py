@@ -67,7 +67,7 @@ def joint_mode(
     def at(x: Effects) -> Point:
         here = psi.at[:p].set(x.corner[c:])
         own = Effects(x.lead, x.corner[:c])
-        return _look(shape, shared, sample, here, own, used)
+        return joint_look(shape, shared, sample, here, own, used, RIDGE)
 
     x = Effects(u.lead, jnp.concatenate([u.corner, psi[:p]]))
     going = lambda s: ~s.done & (s.steps < STEPS)  # noqa: E731
@@ -76,19 +76,25 @@ def joint_mode(
     return psi.at[:p].set(x.corner[c:]), Effects(x.lead, x.corner[:c])
 
 
-def _look(
-    shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects, used: tuple[int, ...]
+def joint_look(
+    shape: Shape,
+    shared: Shared,
+    sample: Sample,
+    psi: jax.Array,
+    u: Effects,
+    used: tuple[int, ...],
+    ridge: float,
 ) -> Point:
-    """Slope and Hessian by u and beta, the latter in the corner after the random effects."""
+    """Slope and Hessian by u and beta, the latter in the corner after the random effects, with a ridge."""
     c, p = shape.layout.n_corner_effects, shape.coefs[0]
     seen = modes.look(shape, shared, shared.joint, sample, psi, u, used)
     turn, beta = sample.turn[0], psi[:p]
     dead = (jnp.abs(turn).sum(axis=0) == 0).astype(float)
-    slope = seen.slope.corner.at[c:].set(turn.T @ seen.slope.corner[c:] + (RIDGE + dead) * beta)
+    slope = seen.slope.corner.at[c:].set(turn.T @ seen.slope.corner[c:] + (ridge + dead) * beta)
     border = jnp.concatenate([seen.arrow.border[..., :c], seen.arrow.border[..., c:] @ turn], axis=-1)
     corner = seen.arrow.corner
     mixed = corner[:c, c:] @ turn
-    own = turn.T @ corner[c:, c:] @ turn + jnp.diag(RIDGE + dead)
+    own = turn.T @ corner[c:, c:] @ turn + jnp.diag(ridge + dead)
     corner = jnp.block([[corner[:c, :c], mixed], [mixed.T, own]])
     here = Effects(u.lead, jnp.concatenate([u.corner, beta]))
     return Point(here, Effects(seen.slope.lead, slope), Arrow(seen.arrow.blocks, border, corner))
