@@ -23,7 +23,7 @@ DIMS: dict[str, tuple[str, ...]] = {
 
 def variables(fit: Fit) -> dict[str, Any]:
     """Coefficients of the predictors beside mu and the family's own parameters; none of a linear mixed model."""
-    if fit.family == "gaussian":
+    if not _is(fit):
         return {}
     return {
         name: (
@@ -34,9 +34,13 @@ def variables(fit: Fit) -> dict[str, Any]:
     }
 
 
+def _is(fit: Fit) -> bool:
+    return fit.family != "gaussian" or bool(fit.more_names)
+
+
 def coords(fit: Fit) -> dict[str, Any]:
     """Labels: predictor (or `family`) and name of each of ``more``, the names of all parameters jointly."""
-    if fit.family == "gaussian":
+    if not _is(fit):
         return {}
     more = [f"{component}: {name}" for component, name in fit.more_names]
     free = [f"free {k + 1}" for k in range(fit.free.shape[1])]

@@ -167,7 +167,9 @@ def feature(view: View) -> Section:
     facts = {"n_named": len(named_features(view)), "not_fitted": _not_fitted(view)}
     section = Section("feature", facts | {"own_rows": bool(model.attr("rows_fitted", False))})
     section.add("leaders", _leading(view, model))
-    section.tables[f"coefficients_{model.name}"] = coefficients(view, model)
+    for each in view.models:
+        if each is model or "more" in each.fit:
+            section.tables[f"coefficients_{each.name}"] = coefficients(view, each)
     return section
 
 
@@ -193,11 +195,28 @@ def _not_fitted(view: View) -> list[str]:
 
 
 def coefficients(view: View, model: ModelView) -> pd.DataFrame:
-    """Coefficients of all features: feature, name, term, estimate, std_error."""
-    beta, cov = model.fit["beta"].values, model.fit["beta_cov"].values
+    """Coefficients of all features: feature, name, term, estimate, std_error.
+
+    Of a generalised model also those of its other predictors and the family's own parameters, by ``component``.
+    """
+    fit = model.fit
+    beta, error = fit["beta"].values, _errors(fit["beta_cov"].values)
+    terms, components = list(model.coefs), ["mu"] * beta.shape[1]
+    if "more" in fit:
+        beta = np.hstack([beta, fit["more"].values])
+        error = np.hstack([error, _errors(fit["more_cov"].values)])
+        terms += [str(term) for term in fit["more_term"].values]
+        components += [str(component) for component in fit["more_component"].values]
     n, k = beta.shape
-    error = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
     frame = pd.DataFrame({"feature": np.repeat(model.feature_ids, k)})
     frame["name"] = [view.names.get(f, f) for f in frame["feature"]]
-    frame["term"], frame["estimate"], frame["std_error"] = model.coefs * n, beta.ravel(), error.ravel()
+    if "more" in fit:
+        frame["component"] = components * n
+    frame["term"], frame["estimate"], frame["std_error"] = terms * n, beta.ravel(), error.ravel()
     return frame
+
+
+def _errors(covariance: np.ndarray) -> np.ndarray:
+    """Standard errors (feature, k) from covariances."""
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
