@@ -68,7 +68,10 @@ class ModeEquations:
         zl = [own @ lam for own in z]
         pull = sum(own.T @ first[:, j] for j, own in enumerate(z))
         u = -(lam.T @ pull)
-        weighted = [sum(zl[j].multiply(second[:, j, [k]]) for j in range(d)).tocsr() for k in range(d)]
+        empty = sparse.csr_matrix(zl[0].shape)
+        weighted = [
+            sum((zl[j].multiply(second[:, j, [k]]).tocsr() for j in range(d)), start=empty) for k in range(d)
+        ]
         hessian = sparse.identity(len(u)) + sum(weighted[k].T @ zl[k] for k in range(d))
         solve = splu(sparse.csc_matrix(hessian)).solve if len(u) else (lambda b: b)
         cross = [np.asarray(weighted[k].T @ self.rows.X[k][seen]) for k in range(d)]

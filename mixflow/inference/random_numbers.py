@@ -21,15 +21,20 @@ BLOCK = 256
 
 def normals(seed: int, ids: np.ndarray, replicates: np.ndarray, size: int) -> np.ndarray:
     """Independent N(0, 1) numbers. ids (M,), replicates (M,) int -> (M, size)."""
-    words = np.array([(*_hash(str(i)), r) for i, r in zip(ids, replicates, strict=True)], dtype=np.uint32)
-    words = words.reshape(-1, 3)
+    streams = words(ids, replicates)
     key = jax.random.key(seed, impl="threefry2x32")
-    out = np.empty((len(words), size))
-    for first in range(0, len(words), BLOCK):
-        rows = np.minimum(np.arange(first, first + BLOCK), len(words) - 1)
-        part = np.asarray(_bits(key, words[rows], size))[: len(words) - first]
+    out = np.empty((len(streams), size))
+    for first in range(0, len(streams), BLOCK):
+        rows = np.minimum(np.arange(first, first + BLOCK), len(streams) - 1)
+        part = np.asarray(_bits(key, streams[rows], size))[: len(streams) - first]
         out[first : first + BLOCK] = ndtri(((part >> np.uint64(11)) + 0.5) * 2.0**-53)
     return out
+
+
+def words(ids: np.ndarray, replicates: np.ndarray) -> np.ndarray:
+    """What the key of each stream is made of beside the seed: the id's hash, the replicate. (M, 3) uint32."""
+    found = [(*_hash(str(i)), r) for i, r in zip(ids, replicates, strict=True)]
+    return np.array(found, dtype=np.uint32).reshape(-1, 3)
 
 
 def _hash(feature: str) -> tuple[int, int]:
