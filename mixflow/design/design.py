@@ -17,7 +17,7 @@ from mixflow.design.positions import Positions
 from mixflow.design.relationship import check_relationship, known
 from mixflow.design.residual import ResidualColumns, residual_columns
 from mixflow.design.smooth import SmoothBasis, smooth_basis, with_smooths
-from mixflow.design.terms import Encoding, check_codings, encode, evaluate
+from mixflow.design.terms import Encoding, check_codings, encode, evaluate, without_intercept
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import RandomTerm, Terms
 from mixflow.formula.allowed import variables as expression_columns
@@ -135,6 +135,8 @@ def build(
     if not fixed.names:
         remedy = "Keep the intercept or add a column."
         raise MixflowError(Problem("The formula has no fixed effect", value=terms.text, remedy=remedy))
+    if terms.thresholds:
+        fixed = without_intercept(fixed)
     bases = tuple(smooth_basis(term, table.columns) for term in terms.smooths)
     fixed = with_smooths(fixed, bases, table.columns)
     read = dict.fromkeys((*columns(terms.fixed), *(name for basis in bases for name in sorted(basis.reads))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ def predictor_terms(family: Family, mu: Terms, dispersion: str | None, zi: str |
     Raises MixflowError, its column ``dispersion`` or ``zi``, for a predictor that the family has not, and for
     a formula with a response.
     """
-    asked, found = {"dispersion": dispersion, "zi": zi}, {"mu": mu}
+    asked = {"dispersion": dispersion, "zi": zi}
+    found = {"mu": replace(mu, thresholds=not family.intercept)}
     names = [p.name for p in family.predictors]
     for name, text in asked.items():
         if text is not None and name not in names:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Encoding:
 
     ``term_variables``: the columns of data each term reads; ``coded``: numbers taken as factors by ``C()``.
     ``more``: functions of a frame that give the columns after those of ``spec`` (of smooths).
+    ``left_out``: the column of ``spec`` that is none of the model's.
     """
 
     spec: Any
@@ -40,10 +41,13 @@ class Encoding:
     term_variables: tuple[frozenset[str], ...]
     coded: frozenset[str]
     more: tuple[Callable[[pd.DataFrame], np.ndarray], ...] = ()
+    left_out: int | None = None
 
     def rows(self, frame: pd.DataFrame) -> np.ndarray:
         """The same columns (m, p) for ``frame``, whose columns are as `frame.clean` makes them."""
         matrix = _matrix(_evaluate(self.spec, frame, str(self.spec.formula)), len(frame))
+        if self.left_out is not None:
+            matrix = np.delete(matrix, self.left_out, axis=1)
         matrix = np.hstack([matrix, *(columns(frame) for columns in self.more)])
         _check_finite(matrix, list(self.names), frame)
         return matrix
@@ -81,6 +85,19 @@ def encode(right: str, frame: pd.DataFrame, codings: Mapping[str, str]) -> Encod
     return Encoding(
         columns.model_spec, matrix, tuple(names), _term_names(terms), term_of, reads, _coded(terms)
     )
+
+
+def without_intercept(coded: Encoding) -> Encoding:
+    """The same coding without the intercept's column; raises where the formula has none to leave out."""
+    if "(Intercept)" not in coded.names:
+        remedy = "Leave `0 +` or `- 1` out of the formula: nothing else changes."
+        raise MixflowError(
+            Problem("Thresholds take the place of the intercept", value=str(coded.spec.formula), remedy=remedy)
+        )
+    at = coded.names.index("(Intercept)")
+    names = (*coded.names[:at], *coded.names[at + 1 :])
+    matrix, term_of = np.delete(coded.matrix, at, axis=1), np.delete(coded.term_of, at)
+    return replace(coded, matrix=matrix, names=names, term_of=term_of, left_out=at)
 
 
 def _term_names(terms: list[Any]) -> tuple[str, ...]:
@@ -186,8 +203,8 @@ def _check_finite(matrix: np.ndarray, names: list[str], frame: pd.DataFrame) -> 
         raise MixflowError(problems)
 
 
-def evaluate(expression: str, frame: pd.DataFrame) -> np.ndarray:
-    """Value (n,) of a checked expression such as an offset or a response; raises if it is not finite."""
+def evaluate(expression: str, frame: pd.DataFrame, finite: bool = True) -> np.ndarray:
+    """Value (n,) of a checked expression such as an offset or a response; raises if it is not ``finite``."""
     variables(expression)  # refuses what is not harmless, also in Terms made by hand
     plain, aliases = python(expression)
     names: dict[str, Any] = {str(name): column for name, column in frame.items()}
@@ -202,5 +219,6 @@ def evaluate(expression: str, frame: pd.DataFrame) -> np.ndarray:
         raise MixflowError(
             Problem(f"Cannot compute this: {error}", value=expression, remedy=remedy)
         ) from error
-    _check_finite(column[:, None], [expression], frame)
+    if finite:
+        _check_finite(column[:, None], [expression], frame)
     return column

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -25,7 +26,7 @@ class Cumulative(Family):
     A response is its category's position, 0 ... levels - 1. ``own`` holds a location and the logarithms of the
     gaps between neighbouring thresholds: ``flexible`` the first threshold and levels - 2 gaps, ``symmetric``
     the middle of all thresholds and the gaps of one side, ``equidistant`` the first threshold and one gap.
-    ``natural`` gives all thresholds.
+    ``natural`` gives all thresholds. ``labels`` name the categories, else they are 1, 2, ...
     """
 
     name = "cumulative"
@@ -37,6 +38,7 @@ class Cumulative(Family):
     mu: Link = LOGIT
     levels: int = 0
     thresholds: Thresholds = "flexible"
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.levels < 3:
@@ -71,7 +73,8 @@ class Cumulative(Family):
 
     @property
     def own(self) -> tuple[str, ...]:
-        return tuple(f"{k}|{k + 1}" for k in range(1, self.levels))
+        names = self.labels or tuple(str(k) for k in range(1, self.levels + 1))
+        return tuple(f"{low}|{high}" for low, high in itertools.pairwise(names))
 
     @property
     def n_own(self) -> int:

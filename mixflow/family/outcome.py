@@ -11,7 +11,10 @@ from mixflow.family.base import Family
 
 YES_NO = ("success", "failure")
 """Columns of the families of yes/no outcomes."""
+LIMITS = ("lower", "upper")
+"""Columns of the families of outcomes seen through limits."""
 MOST_TOLD = 20
+MOST_CATEGORIES = 100
 
 
 def outcome_columns(
@@ -22,6 +25,8 @@ def outcome_columns(
     ``second`` (n,) or (N, n): failures beside successes. Binomial with one column: 0 and 1, or proportions
     whose weights are the trials, as in R's glm. Raises MixflowError for failures of any other family.
     """
+    if family.columns == LIMITS and second is None:
+        return np.stack([values, values], axis=-1), weights
     if family.columns != YES_NO:
         if second is not None:
             remedy = "Name one column left of `~`."
@@ -38,11 +43,29 @@ def outcome_columns(
     return np.stack([success, trials - success], axis=-1), None
 
 
+def below(values: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """Lower and upper end (N, n, 2) of ``values`` (N, n) of which those up to ``limit`` (n,) say no more than that."""
+    hidden = values <= limit
+    ends = np.where(hidden, -np.inf, values), np.where(hidden, np.broadcast_to(limit, values.shape), values)
+    return np.stack(ends, axis=-1)
+
+
+def whole_numbers(values: np.ndarray) -> tuple[int, int]:
+    """Lowest and highest of ordered categories given as whole numbers; raises MixflowError for other numbers."""
+    seen = values[np.isfinite(values)]
+    wrong = seen[seen != np.floor(seen)]
+    if not seen.size or wrong.size or np.ptp(seen) > MOST_CATEGORIES:
+        message = f"Ordered categories are whole numbers, at most {MOST_CATEGORIES} of them"
+        value = float(wrong[0]) if wrong.size else None
+        raise MixflowError(Problem(message, value=value, remedy="Number the categories 1, 2, 3, ..."))
+    return int(seen.min()), int(seen.max())
+
+
 def check_support(family: Family, y: np.ndarray, ids: Sequence[str] | np.ndarray) -> None:
     """Raise MixflowError with a sentence for each feature of ``y`` (N, n, c) that has values outside the support."""
     problems = []
     for name, own in zip(ids, y, strict=True):
-        sentence = family.problems(own[np.isfinite(own).all(axis=1)])
+        sentence = family.problems(own[~np.isnan(own).any(axis=1)])
         if sentence:
             problems.append(Problem(sentence, column=str(name)))
     if problems:

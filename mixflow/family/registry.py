@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import Any
 
 from mixflow.errors import MixflowError, Problem
@@ -56,13 +57,13 @@ _ALSO_KNOWN = {
 def named(name: str, link: str | None = None, zi: bool = False, **options: Any) -> Family:
     """The family of this name: ``link`` of mu (its default where None), ``zi`` for a predictor of excess zeros.
 
-    ``options`` are those of ``cumulative``: ``levels`` (how many categories) and ``thresholds``. A name, a link or
+    ``options`` are those of ``cumulative``: ``levels`` (how many categories), ``thresholds`` and ``labels``. A name, a link or
     an option that is not there raises MixflowError naming the nearest.
     """
     kind = FAMILIES.get(name)
     if kind is None:
         raise MixflowError(Problem("there is no such family", value=name, remedy=_way_out(name)))
-    unknown = set(options) - ({"levels", "thresholds"} if kind is Cumulative else set())
+    unknown = set(options) - ({"levels", "thresholds", "labels"} if kind is Cumulative else set())
     if unknown:
         raise MixflowError(
             Problem(f"the family {name} has no option {sorted(unknown)[0]}", remedy="leave it out")
@@ -70,6 +71,16 @@ def named(name: str, link: str | None = None, zi: bool = False, **options: Any) 
     chosen = link_named(link if link is not None else kind.links[0], kind.links, name)
     family = kind(mu=chosen, **options)  # type: ignore[call-arg]
     return with_zeros(family) if zi else family
+
+
+def stored(name: str, link: str, components: Sequence[str]) -> Family:
+    """The family of a stored fit: ``components`` names the predictor of each coefficient beside mu.
+
+    Those called ``family`` are the family's own parameters, by which the categories are known; thresholds are
+    taken as flexible.
+    """
+    own = {"levels": list(components).count("family") + 1} if FAMILIES.get(name) is Cumulative else {}
+    return named(name, link, zi="zi" in components, **own)
 
 
 def _way_out(name: str) -> str:

@@ -57,6 +57,7 @@ class Terms:
     ``fixed``: right-hand side for formulaic, intercept implied unless removed.
     ``offset``: expressions whose sum is added to the linear predictor.
     ``variables``: every column the formula names.
+    ``thresholds``: the intercept codes the factors but has no coefficient, since thresholds take its place.
     """
 
     text: str
@@ -66,6 +67,7 @@ class Terms:
     offset: tuple[str, ...]
     variables: frozenset[str]
     smooths: tuple[Smooth, ...] = ()
+    thresholds: bool = False
 
     def __str__(self) -> str:
         return self.text

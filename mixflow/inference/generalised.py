@@ -38,24 +38,30 @@ class FittedFamily:
     @property
     def observed(self) -> np.ndarray:
         """Which rows count: finite ones of positive weight. Bool (N, n)."""
-        seen = np.asarray(np.isfinite(self.y).all(axis=2))
+        seen = ~np.asarray(np.isnan(self.y).any(axis=2))  # an open limit is infinite
         return seen if self.weights is None else seen & (self.weights > 0)
 
     def take(self, rows: np.ndarray) -> FittedFamily:
         """Some of the features."""
         return replace(self, fit=take(self.fit, rows), y=self.y[rows], weights=self._weights(rows))
 
-    def refit(self, designs: Mapping[str, Design]) -> FittedFamily:
-        """The same outcomes by other designs of the same rows."""
+    def refit(self, designs: Mapping[str, Design], nodes: np.ndarray | None = None) -> FittedFamily:
+        """The same outcomes by other designs of the same rows; ``nodes`` (N,): points of each feature's quadrature.
+
+        By as many points as the fit has, where the designs have one grouping factor; else by Laplace.
+        """
+        groups = {term.group for design in designs.values() for term in design.random}
+        wanted = self.fit.nodes_of_feature if nodes is None else nodes
+        options = {**self.options, "nodes": wanted if len(groups) == 1 else 1}
         found = fit_generalised(
-            designs, self.family, self.y, self.fit.feature_ids, weights=self.weights, **self.options
+            designs, self.family, self.y, self.fit.feature_ids, weights=self.weights, **options
         )
         return replace(self, fit=found, designs=designs)
 
     def fit_values(self, y: np.ndarray, rows: np.ndarray) -> Fit:
         """The same model fitted to other outcomes (M, n, c); ``rows`` (M,): the feature of each."""
         ids = self.fit.feature_ids[rows]
-        options = {"modes": False, **self.options}
+        options = {"modes": False, **self.options, "nodes": self.fit.nodes_of_feature[rows]}
         return fit_generalised(self.designs, self.family, y, ids, weights=self._weights(rows), **options)
 
     def _weights(self, rows: np.ndarray) -> np.ndarray | None:

@@ -101,7 +101,7 @@ def _chunk(
     prior: Prior | None,
 ) -> dict[str, Any]:
     """All arrays of a `Fit` for some features."""
-    seen = np.isfinite(y).all(axis=2)
+    seen = ~np.isnan(y).any(axis=2)  # an open limit is infinite
     weight = np.where(seen, 1.0 if weights is None else weights, 0.0)
     observed = observe_all(prepared, y, weight)
     status, n_levels = screen(prepared, y, weight, observed)

@@ -1,4 +1,4 @@
-"""The list of generalised models that are held against R, as mixflow fits them (glmm_cases.json; glmm.R reads it too)."""
+"""The generalised models that are held against R, as mixflow fits them: glmm_cases.json, which glmm.R reads too."""
 
 from __future__ import annotations
 

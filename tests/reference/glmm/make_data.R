@@ -15,8 +15,8 @@ put(d[c("patientID", "severe", "treatment", "time", "visit")], "toenail")
 d <- read("bacteria__MASS.csv"); d$present <- as.integer(d$y == "y"); d$late <- as.integer(d$week > 2)
 put(d[c("present", "trt", "week", "late", "ID")], "bacteria")
 put(read("ohio__geepack.csv"), "ohio")
-d <- read("snails__MASS.csv"); names(d)[4] <- "Humidity"; d$row <- seq_len(nrow(d)); d$share <- d$Deaths / d$N
-d$inside <- squeeze(d$share, d$N); put(d[names(d) != "Rel.Hum"], "snails")
+d <- read("snails__MASS.csv"); names(d)[3] <- "Humidity"; d$row <- seq_len(nrow(d)); d$share <- d$Deaths / d$N
+d$inside <- squeeze(d$share, d$N); put(d, "snails")
 d <- read("budworm__pbkrtest.csv"); d$log2dose <- log2(d$dose); put(d, "budworm")
 d <- read("respiratory__HSAUR3.csv"); base <- subset(d, month == 0)
 d <- subset(d, month > 0); d$good <- as.integer(d$status == "good"); d$decades <- d$age / 10
