@@ -144,8 +144,10 @@ def load_task(
         source, place = group["value"][kept[chosen]], data
     values = responses(plan, zarr_io.values(source, place), group, kept[chosen], data)[:, columns]
     origin = fitted.origin(place, *MATRICES, *(() if plan.response == "values" else ("data/raw",)))
-    found = categories(plan, group["value"][kept], data, columns)
-    return Task(plan, values, frame, origin, *facts, categories=found)
+    if plan.family == "cumulative":  # of all features, whatever the shard
+        found = families.extent(plan, zarr_io.values(group["value"][kept], data)[:, columns])
+        return Task(plan, values, frame, origin, *facts, categories=found)
+    return Task(plan, values, frame, origin, *facts)
 
 
 def responses(
@@ -155,14 +157,3 @@ def responses(
     if plan.response == "values":
         return values
     return response_of(plan.response, values, zarr_io.values(group["raw"][kept], data), group.attrs["scale"])
-
-
-def categories(
-    plan: ModelPlan, value: xr.DataArray, data: Path, columns: np.ndarray
-) -> tuple[int, int] | None:
-    """Lowest and highest category among all kept features, whatever the shard; None for other families."""
-    if plan.family != "cumulative":
-        return None
-    values = zarr_io.values(value, data)[:, columns]
-    seen = values[np.isfinite(values)]
-    return (int(np.floor(seen.min())), int(np.ceil(seen.max()))) if len(seen) else (0, families.FEWEST - 1)

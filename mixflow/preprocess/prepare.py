@@ -93,7 +93,7 @@ def prepare(
     check(scale, config)
     normalise, transform = config.get("normalise", "none"), config.get("transform", "none")
     notes: list[str] = []
-    raw = _zeros_to_missing(values, scale, notes)
+    raw = _zeros_to_missing(values, scale, bool((config.get("zero") or {}).get("missing")), notes)
     value, factor, now = raw, np.ones(values.shape[1]), scale
     if normalise == "total_sum":
         (value, factor), now, unit = _total_sum(raw, labels, notes), "proportion", None
@@ -114,11 +114,12 @@ def _total_sum(values: Values, labels: Labels, notes: list[str]) -> tuple[Values
     return total_sum(values, labels)
 
 
-def _zeros_to_missing(values: Values, scale: str, notes: list[str]) -> Values:
-    zeros = values == 0
-    if not (scale_of(scale).zero_is_missing and zeros.any()):
+def _zeros_to_missing(values: Values, scale: str, asked: bool, notes: list[str]) -> Values:
+    zeros, by_scale = values == 0, scale_of(scale).zero_is_missing
+    if not ((by_scale or asked) and zeros.any()):
         return values
-    notes.append(f"{int(zeros.sum())} values of 0 were taken as missing, as the scale '{scale}' says.")
+    said = f"as the scale '{scale}' says" if by_scale else "as preprocess.zero.missing says"
+    notes.append(f"{int(zeros.sum())} values of 0 were taken as missing, {said}.")
     return np.where(zeros, np.nan, values)
 
 

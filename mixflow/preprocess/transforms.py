@@ -78,7 +78,7 @@ TRANSFORMS: dict[str, Transform] = {
             np.exp2,
             lambda x, _: x <= 0,
             "log2 needs values above 0.",
-            "Correct the value; data.scale: intensity says that 0 is missing; counts take transform log1p.",
+            "Correct the value; preprocess.zero: {missing: true} makes zeros missing values; counts take log1p.",
         ),
         Transform(
             "log1p",

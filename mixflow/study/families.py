@@ -152,6 +152,14 @@ def fitted_family(
     return FittedFamily(fit, designs, family, y, weights, arguments)
 
 
+def extent(model: ModelConfig, values: np.ndarray) -> tuple[int, int] | None:
+    """Lowest and highest category among the ``values`` of all features; None for other than ordered categories."""
+    if model.family != "cumulative":
+        return None
+    seen = values[np.isfinite(values)]
+    return (int(np.floor(seen.min())), int(np.ceil(seen.max()))) if len(seen) else (0, FEWEST - 1)
+
+
 def fit_arguments(model: ModelConfig) -> dict[str, Any]:
     """Arguments of `fit_generalised` that the keys of a model ask for: what a refit must repeat."""
     return {"nodes": model.nagq}
@@ -165,17 +173,21 @@ def support(
     ids: Sequence[str] | np.ndarray,
     samples: Sequence[str],
 ) -> list[Problem]:
-    """Features with values outside the family's support, each with its first such sample, at the key `family`."""
+    """Features with values outside the family's support, each with its first such sample, at its key."""
     found = []
     for name, own in zip(ids, y, strict=True):
-        seen = np.flatnonzero(np.isfinite(own).all(axis=1))
+        seen = np.flatnonzero(~np.isnan(own).any(axis=1))
         if family.problems(own[seen]) is None:
             continue
         at = next(i for i in seen if family.problems(own[[i]]) is not None)
         told = re.sub(r" \(at position 1\)", "", str(family.problems(own[[at]])))
         found.append((f"{told} (feature {name}, sample {samples[at]})", own[at].tolist()))
-    place = study.place("models", model.name, "family")
-    remedy = "name another family, or set such features aside by preprocess.filters"
+    place = study.place("models", model.name, "trials" if model.trials else "family")
+    remedy = (
+        f"the values are the successes among as many trials as the column `{model.trials}` says: correct it"
+        if model.trials
+        else "name another family, or set such features aside by preprocess.filters"
+    )
     more = f" (and {len(found) - SHOWN} more features)" if len(found) > SHOWN else ""
     return [
         Problem(f"{sentence}{more if i == 0 else ''}", **place, value=value[0], remedy=remedy)

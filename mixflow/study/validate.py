@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mixflow.errors import Problem
-from mixflow.study import config, level, library, sheet, shown
+from mixflow.study import config, level, library, outcomes, sheet, shown
 from mixflow.study.columns import terms_of
 from mixflow.study.config import ModelConfig, Study
 from mixflow.study.models import check_sheet, collect
@@ -49,6 +49,9 @@ def validate(path: str | os.PathLike[str], data: bool = False) -> list[Problem]:
         return _unique(problems)
     read, unmet = library.check(study, read, table, study.data.scale or (table.scale if table else None))
     problems += [*unmet, *check_sheet(study, read, {problem.column for problem in wrong})]
+    if table is not None and not problems:
+        described = level.described(table, annotation)
+        problems += outcomes.problems(study, read, table, study.data.scale or table.scale, described)
     if table is not None and _ids_are_sound(read):  # else each bad id would be told as unmatched too
         collect(problems, lambda: sheet.join(read, table.sample_ids, study))
     return _unique(problems)

@@ -20,6 +20,7 @@ CONFIG: dict[str, Any] = {
             "group": {"type": "factor", "levels": ["a", "b"]},
             "subject": {"type": "factor"},
             "age": {"type": "number"},
+            "tried": {"type": "number"},
         },
     },
     "preprocess": {"filters": {"near_zero_variance": False}},
