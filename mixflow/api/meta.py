@@ -14,6 +14,7 @@ from mixflow.api.weights import inverse_variances
 from mixflow.design import Design, build
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import parse
+from mixflow.inference.effect_sizes import MEASURES, ON_LOG
 from mixflow.inference.meta import MOMENTS, Pooled, Studies, heterogeneity, pool, tau2_by_moments
 from mixflow.status import MEANING, Status
 
@@ -61,6 +62,7 @@ def meta_analysis(
     method: str = "REML",
     test: str = "z",
     study: str | None = None,
+    measure: str | None = None,
     level: float = 0.95,
 ) -> MetaResult:
     """Pool estimates whose sampling variances are known: the normal-normal random-effects model.
@@ -69,12 +71,16 @@ def meta_analysis(
     Random terms in the formula, as ``"yi ~ 1 + (1 | district/school)"``, are taken instead: several levels.
     ``variances``: column of sampling variances. ``method``: how tau^2 is estimated: REML, ML, DL (DerSimonian and
     Laird), PM (Paule and Mandel); of several levels REML or ML. ``test``: z, or knapp-hartung (t with k - p df, one
-    row a study), which few studies need. ``study``: column that names the studies in tables and pictures.
+    row a study), which few studies need. ``study``: column that names the studies in tables and pictures;
+    ``measure``: what the estimates are, in words or as metafor's OR, RR, RD, IRR (log ratios are drawn as ratios).
     Raises MixflowError with every problem.
     """
     _check(method, test)
     terms = parse(formula)
-    several = bool(terms.random)
+    several, what = (
+        bool(terms.random),
+        (MEASURES.get(measure or "", measure or "estimate"), measure in ON_LOG),
+    )
     if several and (method in MOMENTS or test != "z"):
         remedy = "Use method REML or ML and test z, or leave the random terms out."
         raise MixflowError(Problem(f"{method} and {test} take one row a study", value=formula, remedy=remedy))
@@ -85,7 +91,7 @@ def meta_analysis(
         raise MixflowError(Problem("Moderators depend on each other", value=formula, remedy=remedy))
     studies = _studies(frame, variances, design)
     if several:
-        return _of_levels(formula, frame, variances, method, study, level, design, studies)
+        return _of_levels(formula, frame, variances, method, study, level, design, studies, what)
     model = None
     if method in MOMENTS:
         tau2 = tau2_by_moments(studies, method)
@@ -101,6 +107,7 @@ def meta_analysis(
         pooled_table(design.coef_names, found, tau2, level),
         method if test == "z" else f"{method}, Knapp-Hartung",
         model,
+        *what,
     )
 
 
@@ -140,6 +147,7 @@ def _of_levels(
     level: float,
     design: Design,
     studies: Studies,
+    what: tuple[str, bool],
 ) -> MetaResult:
     """Several levels of random effects: the Gaussian model's own estimates, tests by z."""
     model = _fitted(formula, frame, variances, method)

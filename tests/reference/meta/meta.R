@@ -17,7 +17,7 @@ normal <- function(case, d) {
                   control = tight), columns(case, d))
   fit <- do.call(rma, asked)
   ci <- if (case$mods == "~ 1") predict(fit) else NULL
-  limits <- confint(fit)$random["tau^2", c("ci.lb", "ci.ub")]
+  limits <- confint(fit, control = list(tau2.max = 1e6))$random["tau^2", c("ci.lb", "ci.ub")]
   list(term = rownames(fit$beta), estimate = as.numeric(fit$beta), se = fit$se, p = fit$pval, low = fit$ci.lb, high = fit$ci.ub,
        tau2 = fit$tau2, I2 = fit$I2, H2 = fit$H2, Q = fit$QE, Qp = fit$QEp, pi = c(ci$pi.lb, ci$pi.ub),
        weights = as.numeric(weights(fit)), tau2_limits = as.numeric(limits), QM = fit$QM, QMp = fit$QMp,
