@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from mixflow.api.answers import Answers
 from mixflow.api import responses
+from mixflow.api.answers import Answers
 from mixflow.api.opened import Opened
 from mixflow.api.weights import prior_weights
 from mixflow.design import Design
@@ -21,6 +21,7 @@ from mixflow.family.outcome import check_support
 from mixflow.family.zeros import with_zeros
 from mixflow.formula import parse
 from mixflow.inference import contrasts as words
+from mixflow.inference import family_lrt, intervals, smooths
 from mixflow.inference.generalised import FittedFamily
 from mixflow.inference.refit import Fitted, Recipe
 from mixflow.inference.tails import p_value
@@ -81,6 +82,35 @@ class GeneralisedResult(Answers):
     def nodes(self) -> pd.Series:
         """Quadrature points of each feature, 1 for Laplace's approximation."""
         return self._series(self.model.nodes_of_feature, "nodes")
+
+    def smooths(self, points: int = 50) -> pd.DataFrame:
+        """Each smooth of mu on a grid, on the scale of the link (`mixflow.inference.smooths.CURVE_COLUMNS`)."""
+        return smooths.curves(self.outcome, points)
+
+    @property
+    def smooth_edf(self) -> pd.DataFrame:
+        """Effective df and tests of each smooth of mu (`mixflow.inference.smooths.EDF_COLUMNS`)."""
+        return smooths.smooth_edf(self.outcome)
+
+    def anova(self, other: GeneralisedResult, replicates: int = 0, seed: int = 1) -> pd.DataFrame:
+        """Likelihood-ratio test against a nested fit of the same outcomes, for every feature.
+
+        Columns: `mixflow.inference.lrt.COLUMNS`; with ``replicates`` also a parametric bootstrap's
+        (`mixflow.inference.family_lrt.BOOTSTRAP_COLUMNS`).
+        """
+        if not isinstance(other, GeneralisedResult):
+            _not_here("A comparison with a Gaussian model")
+        return family_lrt.compare(self.outcome, other.outcome, replicates, seed)
+
+    def confint(
+        self, method: str = "wald", level: float = 0.95, *, replicates: int = 500, seed: int = 1
+    ) -> pd.DataFrame:
+        """Limits of standard deviations, correlations and coefficients of all predictors, tidy.
+
+        ``method``: wald, profile or bootstrap (parametric, ``replicates`` by ``seed``).
+        """
+        limits = intervals.confint
+        return limits(self.outcome, method, level, replicates=replicates, seed=seed, df="z")
 
     @property
     def fitted(self) -> Fitted:
@@ -168,7 +198,9 @@ def _no_categories(family: str | Family, thresholds: str | None) -> dict[str, An
     if thresholds is not None:
         remedy = "Leave it out, or ask for family='cumulative'."
         raise MixflowError(
-            Problem("Thresholds are of cumulative models", column="thresholds", value=thresholds, remedy=remedy)
+            Problem(
+                "Thresholds are of cumulative models", column="thresholds", value=thresholds, remedy=remedy
+            )
         )
     return {}
 

@@ -13,7 +13,7 @@ def run(
     subject: Subject, *, method: str = "profile", level: float = 0.95, replicates: int = 500, seed: int = 1
 ) -> pd.DataFrame:
     """Limits of every quantity of every feature."""
-    fitted = subject.fitted
+    fitted = subject.generalised or subject.fitted
     return confint(fitted, method, level, replicates=replicates, seed=seed, df=subject.df)
 
 
@@ -55,5 +55,6 @@ register(
             "replicates": "bootstrap: simulated data sets",
             "failed": "bootstrap: those without an estimate",
         },
+        models=("gaussian", "generalised"),
     )
 )

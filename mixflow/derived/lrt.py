@@ -5,12 +5,16 @@ from __future__ import annotations
 import pandas as pd
 
 from mixflow.derived.analysis import Analysis, Subject, register
+from mixflow.inference import family_lrt
 from mixflow.inference.lrt import COLUMNS, compare
 from mixflow.inference.refit import same_rows
 
 
 def run(subject: Subject, *, null: str) -> pd.DataFrame:
-    """Fit the formula ``null`` to the same rows and compare."""
+    """Fit the formula ``null`` (of mu) to the same rows and compare."""
+    outcome = subject.generalised
+    if outcome is not None:
+        return family_lrt.compare(family_lrt.simpler(outcome, null), outcome)
     full = subject.fitted
     return compare(full.refit(same_rows(null, full.design)), full)
 
@@ -26,7 +30,8 @@ register(
             "the random part differs restricted likelihoods are compared. Where one variance is tested, its "
             "null value zero is the end of the scale, and p_value is that of an equal mixture of two "
             "chi-squared distributions (Self and Liang 1987; Stram and Lee 1994); p_plain ignores this and "
-            "is up to twice as large. Smaller AIC and BIC are better."
+            "is up to twice as large. Generalised models are compared by maximum likelihood, with the same "
+            "approximation in both. Smaller AIC and BIC are better."
         ),
         run=run,
         options={
@@ -37,5 +42,6 @@ register(
         },
         required=("null",),
         columns=COLUMNS,
+        models=("gaussian", "generalised"),
     )
 )

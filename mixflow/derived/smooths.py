@@ -10,12 +10,12 @@ from mixflow.inference.smooths import CURVE_COLUMNS, EDF_COLUMNS, curves, smooth
 
 def run_curves(subject: Subject, *, points: int = 50) -> pd.DataFrame:
     """The smooths on a grid of x."""
-    return curves(subject.fitted, points, 1 - subject.alpha)
+    return curves(subject.generalised or subject.fitted, points, 1 - subject.alpha)
 
 
 def run_edf(subject: Subject) -> pd.DataFrame:
     """Effective df, variance and tests of the smooths."""
-    return smooth_edf(subject.fitted)
+    return smooth_edf(subject.generalised or subject.fitted)
 
 
 register(
@@ -40,6 +40,7 @@ register(
             }
         },
         columns=CURVE_COLUMNS,
+        models=("gaussian", "generalised"),
     )
 )
 register(
@@ -58,5 +59,6 @@ register(
         ),
         run=run_edf,
         columns=EDF_COLUMNS,
+        models=("gaussian", "generalised"),
     )
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from mixflow.inference.family_simulate import simulate as simulate_family
+from mixflow.inference.generalised import FittedFamily
 from mixflow.inference.quantities import estimates, table
 from mixflow.inference.refit import Fitted
 from mixflow.inference.simulate import simulate
@@ -13,6 +15,8 @@ from mixflow.optimise.natural import COEFFICIENT, CORRELATION, STD_DEV, Natural
 
 ROWS = 20_000
 """Simulated rows fitted at once, at most (at least all replicates of one feature)."""
+FAMILY_ROWS = 4_000
+"""The same of generalised models."""
 
 FEWEST = 20
 """Replicates that must have succeeded for a limit to be given."""
@@ -21,7 +25,7 @@ KINDS = ("percentile", "basic")
 
 
 def bootstrap(
-    fitted: Fitted,
+    fitted: Fitted | FittedFamily,
     wanted: list[Natural],
     level: float,
     *,
@@ -63,16 +67,27 @@ def _range(name: Natural) -> tuple[float, float]:
     return by_quantity.get(name.quantity, (-np.inf, np.inf))
 
 
-def replicate_estimates(fitted: Fitted, wanted: list[Natural], replicates: int, seed: int) -> np.ndarray:
+def replicate_estimates(
+    fitted: Fitted | FittedFamily, wanted: list[Natural], replicates: int, seed: int
+) -> np.ndarray:
     """Estimates of ``wanted`` in every replicate. (N, replicates, m), NaN where a replicate has none."""
     n = len(fitted.fit.status)
     out = np.full((n, replicates, len(wanted)), np.nan)
     run = np.flatnonzero(fitted.fit.fitted)
-    for first in range(0, len(run), max(1, ROWS // max(replicates, 1))):
-        rows = run[first : first + max(1, ROWS // max(replicates, 1))]
-        values = simulate(fitted.take(rows), seed, replicates).reshape(len(rows) * replicates, -1)
-        found: Fit = fitted.fit_values(
-            fitted.design, values, reml=fitted.fit.reml, rows=np.repeat(rows, replicates)
-        )
+    at_once = FAMILY_ROWS if isinstance(fitted, FittedFamily) else ROWS
+    each = max(1, at_once // max(replicates, 1))
+    for first in range(0, len(run), each):
+        rows = run[first : first + each]
+        found = _refitted(fitted, rows, replicates, seed)
         out[rows] = estimates(found, wanted).reshape(len(rows), replicates, -1)
     return out
+
+
+def _refitted(fitted: Fitted | FittedFamily, rows: np.ndarray, replicates: int, seed: int) -> Fit:
+    """The model fitted to all replicates of some features."""
+    of = np.repeat(rows, replicates)
+    if isinstance(fitted, FittedFamily):
+        drawn = simulate_family(fitted.take(rows), seed, replicates)
+        return fitted.fit_values(drawn.reshape(len(of), *drawn.shape[2:]), of)
+    values = simulate(fitted.take(rows), seed, replicates).reshape(len(of), -1)
+    return fitted.fit_values(fitted.design, values, reml=fitted.fit.reml, rows=of)

@@ -13,16 +13,19 @@ from mixflow.covariance import Covariance
 from mixflow.errors import MixflowError, Problem
 from mixflow.inference.bootstrap import bootstrap
 from mixflow.inference.contrasts import build_coefficients
+from mixflow.inference.family_profile import NOT_AVAILABLE, family_profile
+from mixflow.inference.generalised import FittedFamily
 from mixflow.inference.quantities import estimates, names, table
 from mixflow.inference.refit import Fitted
 from mixflow.inference.tests import test
+from mixflow.optimise.glmm_prepare import prepare as prepare_family
 from mixflow.optimise.limits import BOUNDARY, NOT_FOUND, OK, limit
 from mixflow.optimise.natural import ALL, COEFFICIENT, CORRELATION, STD_DEV, STRUCTURE, Natural, targets
 from mixflow.optimise.optima import optima
 from mixflow.optimise.prepare import prepare
 
 METHODS = ("wald", "profile", "bootstrap")
-NOT_DEFINED, NOT_AVAILABLE = "not defined", "not available by this method"
+NOT_DEFINED = "not defined"
 BLOCK = 64
 
 NO_ERROR = 1e-16
@@ -30,7 +33,7 @@ NO_ERROR = 1e-16
 
 
 def confint(
-    fitted: Fitted,
+    fitted: Fitted | FittedFamily,
     method: str = "wald",
     level: float = 0.95,
     *,
@@ -57,7 +60,8 @@ def confint(
     if method == "wald":
         return wald(fitted, wanted, level, df)
     if method == "profile":
-        return profile(fitted, wanted, level)
+        family = isinstance(fitted, FittedFamily)
+        return family_profile(fitted, wanted, level) if family else profile(fitted, wanted, level)
     return bootstrap(fitted, wanted, level, replicates=replicates, seed=seed)
 
 
@@ -99,7 +103,9 @@ def _words(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return np.where(lost, "limit not found", np.where(edge, BOUNDARY, OK))
 
 
-def wald(fitted: Fitted, wanted: list[Natural], level: float, df: str = "satterthwaite") -> pd.DataFrame:
+def wald(
+    fitted: Fitted | FittedFamily, wanted: list[Natural], level: float, df: str = "satterthwaite"
+) -> pd.DataFrame:
     """Limits from standard errors: t with ``df`` for coefficients; normal for the others.
 
     Standard deviations on the scale of their logarithm, correlations on Fisher's z (as nlme's `intervals`,
@@ -113,7 +119,11 @@ def wald(fitted: Fitted, wanted: list[Natural], level: float, df: str = "sattert
     value, quantile = estimates(fit, wanted), float(ndtri(0.5 + level / 2))
     slopes = _slopes(fitted)
     for i, name in enumerate(wanted):
-        if name.quantity == COEFFICIENT:
+        if name.quantity == COEFFICIENT and name.group:
+            j = fit.more_names.index((name.group, name.term))
+            half = quantile * np.sqrt(fit.more_cov[:, j, j])
+            low[:, i], high[:, i] = value[:, i] - half, value[:, i] + half
+        elif name.quantity == COEFFICIENT:
             j = fit.coef_names.index(name.term)
             low[:, i], high[:, i] = found["conf_low"][:, j], found["conf_high"][:, j]
         elif name in slopes:
@@ -130,10 +140,13 @@ def wald(fitted: Fitted, wanted: list[Natural], level: float, df: str = "sattert
     return table(fit, wanted, low, high, "wald", status)
 
 
-def _slopes(fitted: Fitted) -> dict[Natural, np.ndarray]:
+def _slopes(fitted: Fitted | FittedFamily) -> dict[Natural, np.ndarray]:
     """Derivatives by (theta, sigma) of log sd and of Fisher's z of correlations. (N, q + 1) each."""
     fit = fitted.fit
-    prepared = prepare(fitted.design, fit.reml)
+    if isinstance(fitted, FittedFamily):
+        prepared = prepare_family(fitted.designs, fitted.family)
+    else:
+        prepared = prepare(fitted.design, fit.reml)
     q, theta, found = fit.theta.shape[1], np.nan_to_num(fit.theta), {}
     for (_, effect, part), random in zip(prepared.layout.slices, prepared.effects, strict=True):
         factor, by_theta = effect.factor_many(theta[:, part]), _by_theta(effect, theta[:, part])

@@ -30,7 +30,7 @@ class Joint:
 
     ``place``: group -> columns of u, as (levels, k) numbers; ``factor``: group -> Lambda (k, k). ``gain``:
     (C' R^-1 C + S)^-1 C' R^-1 C, whose diagonal holds the effective df. ``root`` (r, p + u): an R factor of
-    the whitened C.
+    the whitened C. ``scale_known``: no residual variance was estimated.
     """
 
     effects: np.ndarray
@@ -40,6 +40,7 @@ class Joint:
     n_obs: int
     place: Mapping[str, np.ndarray]
     factor: Mapping[str, np.ndarray]
+    scale_known: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,7 @@ class Henderson:
         white = self._whitened(feature, np.hstack([*columns, y]), seen)
         c, y = white[:, :-1], white[:, -1]
         cross = c.T @ c
-        inverse = _inverse(cross + np.diag(np.repeat([0.0, 1.0], [p, first - p])))
+        inverse = inverse_of(cross + np.diag(np.repeat([0.0, 1.0], [p, first - p])))
         cov = inverse * fit.sigma[feature] ** 2
         root = np.asarray(np.linalg.qr(c, mode="r"))
         return Joint(inverse @ (c.T @ y), cov, inverse @ cross, root, len(y), place, factors)
@@ -103,7 +104,7 @@ def _spread(index: np.ndarray, z: np.ndarray, n_levels: int) -> np.ndarray:
     return out.reshape(len(z), -1)
 
 
-def _inverse(a: np.ndarray) -> np.ndarray:
+def inverse_of(a: np.ndarray) -> np.ndarray:
     """Inverse of a positive semidefinite matrix, zero along what it does not see; columns scaled first."""
     size = np.sqrt(np.diag(a))
     size = np.where(size > 0, size, 1.0)

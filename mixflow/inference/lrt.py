@@ -11,7 +11,7 @@ from mixflow.inference.multiplicity import benjamini_hochberg
 from mixflow.inference.nested import Nesting, nesting
 from mixflow.inference.refit import Fitted
 from mixflow.model import Fit
-from mixflow.status import MEANING, Status
+from mixflow.status import FITTED, MEANING, Status
 
 ZERO = 1e-7
 """A statistic below this is zero: both models have reached the same fit."""
@@ -63,7 +63,7 @@ def table(null: Fit, full: Fit, how: Nesting) -> pd.DataFrame:
     good = null.fitted & full.fitted
     status[good & (df <= 0)] = Status.NOT_ESTIMABLE
     status[good & (statistic < -1e-4)] = Status.NO_CONVERGENCE
-    good = np.isin(status, [Status.OK, Status.SINGULAR])
+    good = np.isin(status, [int(s) for s in FITTED - {Status.PENALISED}])
     statistic = np.where(good, np.where(statistic < ZERO, 0.0, statistic), np.nan)
     df = np.where(good, df, np.nan)
     plain = chdtrc(df, statistic)

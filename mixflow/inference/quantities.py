@@ -11,7 +11,7 @@ from mixflow.status import MEANING, Status
 
 COLUMNS = {
     "feature": "feature",
-    "group": "grouping factor, Residual, or empty for a coefficient",
+    "group": "grouping factor, Residual; of a coefficient empty, or its predictor where that is not mu",
     "term": "column of the random effect, or coefficient",
     "term_2": "second column of a correlation",
     "quantity": "std_dev (unit of the feature over that of the column), correlation, structure, or coefficient",
@@ -30,7 +30,8 @@ def names(fit: Fit) -> list[Natural]:
         if group != "Residual" or not fit.sigma_known:
             found.append(Natural(CORRELATION if term_2 else STD_DEV, group, term, term_2))
     found += [Natural(STRUCTURE, *name.rsplit(".", 1)) for name in fit.structure_names]
-    return found + [Natural(COEFFICIENT, "", name) for name in fit.coef_names]
+    found += [Natural(COEFFICIENT, "", name) for name in fit.coef_names]
+    return found + [Natural(COEFFICIENT, *name) for name in fit.more_names]
 
 
 def estimates(fit: Fit, wanted: list[Natural]) -> np.ndarray:
@@ -38,7 +39,9 @@ def estimates(fit: Fit, wanted: list[Natural]) -> np.ndarray:
     place = {component: i for i, component in enumerate(fit.components)}
     columns, beta = [np.zeros((len(fit.status), 0))], fit.beta
     for name in wanted:
-        if name.quantity == COEFFICIENT:
+        if name.quantity == COEFFICIENT and name.group:
+            column = fit.more[:, fit.more_names.index((name.group, name.term))]
+        elif name.quantity == COEFFICIENT:
             column = np.where(fit.fitted, beta[:, fit.coef_names.index(name.term)], np.nan)
         elif name.quantity == STRUCTURE:
             column = fit.structure[:, fit.structure_names.index(f"{name.group}.{name.term}")]

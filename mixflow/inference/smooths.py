@@ -16,6 +16,8 @@ from scipy.special import ndtri
 from mixflow.design import Design
 from mixflow.design.smooth import SmoothBasis
 from mixflow.errors import MixflowError, Problem
+from mixflow.inference.family_joint import FamilyHenderson
+from mixflow.inference.generalised import FittedFamily
 from mixflow.inference.joint import Henderson, Joint
 from mixflow.inference.lrt import table as likelihood_ratio
 from mixflow.inference.multiplicity import benjamini_hochberg
@@ -49,6 +51,8 @@ CURVE_COLUMNS = {
     "conf_low": "lower pointwise limit",
     "conf_high": "upper pointwise limit",
 }
+KNOWN_SCALE = 1e8
+"""Denominator df where no scale is estimated: F is chi-squared over its df, to eight digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +93,15 @@ def rows_at(part: Part, effects: Joint, x: np.ndarray) -> np.ndarray:
     return rows
 
 
-def curves(fitted: Fitted, points: int = 50, level: float = 0.95) -> pd.DataFrame:
+def equations_of(fitted: Fitted | FittedFamily) -> Henderson | FamilyHenderson:
+    """The equations of a fit's effects, of whatever family it is."""
+    return FamilyHenderson(fitted) if isinstance(fitted, FittedFamily) else Henderson(fitted)
+
+
+def curves(fitted: Fitted | FittedFamily, points: int = 50, level: float = 0.95) -> pd.DataFrame:
     """Every smooth of every fitted feature at ``points`` values over the range of x (see `CURVE_COLUMNS`)."""
     tables = []
-    found, half, equations = parts(fitted.design), ndtri(0.5 + level / 2), Henderson(fitted)
+    found, half, equations = parts(fitted.design), ndtri(0.5 + level / 2), equations_of(fitted)
     for i in np.flatnonzero(fitted.fit.fitted).tolist():
         effects = equations.joint(i)
         for part in found:
@@ -112,9 +121,9 @@ def curves(fitted: Fitted, points: int = 50, level: float = 0.95) -> pd.DataFram
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(CURVE_COLUMNS))
 
 
-def smooth_edf(fitted: Fitted) -> pd.DataFrame:
+def smooth_edf(fitted: Fitted | FittedFamily) -> pd.DataFrame:
     """Effective df and tests of every smooth, one row a feature, smooth and level (see `EDF_COLUMNS`)."""
-    fit, found, equations = fitted.fit, parts(fitted.design), Henderson(fitted)
+    fit, found, equations = fitted.fit, parts(fitted.design), equations_of(fitted)
     numbers = np.full((len(found), 3, len(fit.status)), np.nan)
     for i in np.flatnonzero(fit.fitted).tolist():
         effects = equations.joint(i)
@@ -128,7 +137,9 @@ def smooth_edf(fitted: Fitted) -> pd.DataFrame:
     return joined.iloc[order].reset_index(drop=True)
 
 
-def _edf_rows(fitted: Fitted, part: Part, numbers: np.ndarray, curved: dict[str, np.ndarray]) -> pd.DataFrame:
+def _edf_rows(
+    fitted: Fitted | FittedFamily, part: Part, numbers: np.ndarray, curved: dict[str, np.ndarray]
+) -> pd.DataFrame:
     fit, name = fitted.fit, part.basis.name
     component = [group for group, _, _ in fit.components].index(name)
     edf, statistic, p = numbers
@@ -163,17 +174,18 @@ def block_test(effects: Joint, own: np.ndarray) -> tuple[float, float, float]:
     gain = effects.gain
     edf = gain[own, own].sum()
     rank = min(2 * edf - np.einsum("ij,ji->", gain[own], gain[:, own]), len(own))
-    df = effects.n_obs - np.trace(gain)
+    df = KNOWN_SCALE if effects.scale_known else effects.n_obs - np.trace(gain)
     cov = effects.cov[np.ix_(own, own)]
     statistic, p = smooth_test(effects.root[:, own], effects.effects[own], cov, rank, df)
     return float(edf), statistic, p
 
 
-def curved_p(fitted: Fitted, basis: SmoothBasis) -> np.ndarray:
+def curved_p(fitted: Fitted | FittedFamily, basis: SmoothBasis) -> np.ndarray:
     """p of the likelihood ratio that the penalised part of a smooth has variance zero. (N,)."""
     design = fitted.design
     line = replace(design, random=tuple(term for term in design.random if term.group != basis.name))
-    null = fitted.refit(line)
+    family = isinstance(fitted, FittedFamily)
+    null = fitted.refit({**fitted.designs, "mu": line}) if family else fitted.refit(line)
     found = likelihood_ratio(null.fit, fitted.fit, Nesting(same_fixed=True, boundary=True, several=False))
     return found["p_value"].to_numpy()
 
@@ -186,5 +198,5 @@ def _grid(part: Part, design: Design, points: int) -> np.ndarray:
     return np.linspace(x.min(), x.max(), points)
 
 
-def _estimable(fitted: Fitted, feature: int, part: Part) -> bool:
+def _estimable(fitted: Fitted | FittedFamily, feature: int, part: Part) -> bool:
     return bool(fitted.fit.estimable[feature, part.fixed].all())

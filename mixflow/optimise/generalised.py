@@ -10,6 +10,7 @@ import numpy as np
 from mixflow.backend import jax
 from mixflow.design import Design
 from mixflow.family import Family
+from mixflow.likelihood.generalised import Sample
 from mixflow.model import Fit
 from mixflow.optimise.components import Components, components
 from mixflow.optimise.fitting import take_observed
@@ -64,6 +65,28 @@ def fit_generalised(
             progress(min(first + size, len(y)), len(y))
     arrays = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     return Fit(**_labels(prepared, feature_ids), **arrays)
+
+
+def optima_of(
+    designs: Mapping[str, Design],
+    family: Family,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    nodes: int,
+) -> tuple[Generalised, Sample, Optima, np.ndarray]:
+    """The optima behind a maximum-likelihood fit, of features that could be fitted: for profiles.
+
+    What the kernels need, the features' samples, their optima, and the matrix (N, P, P) that leads from psi to
+    (beta of all predictors, theta, own) as the user knows them.
+    """
+    prepared = prepare(designs, family, nodes)
+    seen = np.isfinite(y).all(axis=2)
+    weight = np.where(seen, 1.0 if weights is None else weights, 0.0)
+    observed = observe_all(prepared, y, weight)
+    own = samples(prepared, y, weight, observed)
+    found, _ = solve(prepared.shape, prepared.shared, own, nodes)
+    _, turn, _ = to_user(prepared, observed, found, directions(prepared.shape, found, observed))
+    return prepared, own, found, turn
 
 
 def _labels(prepared: Generalised, feature_ids: np.ndarray) -> dict[str, Any]:

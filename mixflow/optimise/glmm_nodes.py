@@ -22,7 +22,7 @@ from mixflow.optimise.mapped import take
 AUTO = "auto"
 Nodes = int | Literal["auto"] | np.ndarray
 
-LADDERS = {1: (9, 15, 25, 41, 65), 2: (7, 11, 17, 27), 3: (5, 9, 15)}
+LADDERS = {1: (9, 25, 51), 2: (7, 15, 31), 3: (5, 9, 15)}
 """Numbers of points tried, by the number of effects of a level; more effects stay with Laplace."""
 
 MOVES = 0.1
