@@ -33,6 +33,8 @@ def forest(found: MetaResult, title: str = "") -> Picture:
         f"{_axis(found)} of each study with its 95 % limits; squares by weight. Diamond: pooled estimate, limits "
         f"({found.method}); bar below: where the true effect of another study is expected (prediction interval)."
     )
+    if found.counts:
+        caption += " A study with an empty cell is drawn with 1/2 added to its cells; the model adds nothing."
     caption += f" tau\u00b2 = {told['tau2']:.3g}, I\u00b2 = {told['I2']:.0f} %." if "I2" in told else ""
     data = pd.concat([rows, found.pooled.assign(study="pooled")], ignore_index=True)
     return Picture("forest", caption, (Panel(lambda ax: _draw(ax, found), alt, title, height),), data)
