@@ -40,6 +40,8 @@ def attributes(study: Study, task: Task) -> dict[str, Any]:
         "zi": plan.zi or "",
         "response": plan.response,
         "trials": plan.trials or "",
+        "limit": plan.limit or "",
+        "prior": json.dumps(plan.prior),
         "weights": plan.weights or "",
         "variances": plan.variances or "",
         "relationship": json.dumps(sorted(plan.relationship)),

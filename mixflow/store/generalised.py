@@ -15,6 +15,7 @@ DIMS: dict[str, tuple[str, ...]] = {
     "more": ("more_par",),
     "more_cov": ("more_par", "more_par_2"),
     "more_rank": (),
+    "nodes_of_feature": (),
     "free": ("free_par",),
     "joint_cov": ("joint_par", "joint_par_2"),
 }
@@ -28,7 +29,7 @@ def variables(fit: Fit) -> dict[str, Any]:
     return {
         name: (
             ("feature", *dims),
-            np.asarray(getattr(fit, name), "int32" if name == "more_rank" else "float64"),
+            np.asarray(getattr(fit, name), "float64" if dims else "int32"),
         )
         for name, dims in DIMS.items()
     }

@@ -125,6 +125,7 @@ VARIABLES: tuple[Variable, ...] = (
        "(dispersion, zi) and the family's own parameters; coords more_component, more_term", True),
     _v("fits", "more_cov", "feature more_par more_par_2", "float64", "", "their covariance", True),
     _v("fits", "more_rank", "feature", "int32", "", "how many of them are free, for AIC", True),
+    _v("fits", "nodes_of_feature", "feature", "int32", "points", "points of the quadrature for each effect; 1 is Laplace's approximation", True),
     _v("fits", "free", "feature free_par", "float64", "", "the family's own parameters on the scale on which they are free", True),
     _v("fits", "joint_cov", "feature joint_par joint_par_2", "float64", "",
        "covariance of (beta of all predictors, theta, free) of a generalised model", True),

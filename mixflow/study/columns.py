@@ -50,8 +50,8 @@ def used_columns(study: Study) -> frozenset[str]:
 
 
 def structure_columns(model: ModelConfig) -> frozenset[str]:
-    """Columns that a model names beside its formula: in residual, dispersion, zi, weights, variances, trials."""
-    named = frozenset(name for name in (model.weights, model.variances, model.trials) if name)
+    """Columns that a model names beside its formula: in residual, dispersion, zi, weights, variances, trials, limit."""
+    named = frozenset(name for name in (model.weights, model.variances, model.trials, model.limit) if name)
     return named.union(*(key_columns(model, key) for key in ("residual", "dispersion", "zi")))
 
 

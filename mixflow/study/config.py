@@ -213,7 +213,7 @@ def _model(name: str, raw: dict[str, Any], columns: dict[str, Column], find: _Fi
         name=name,
         formula=raw["formula"],
         title=raw["title"],
-        reml=raw["reml"] and raw["family"] == GAUSSIAN,
+        reml=raw["family"] == GAUSSIAN if raw["reml"] is None else raw["reml"],
         contrasts={title: _contrast(spec, columns) for title, spec in raw["contrasts"].items()},
         adjust=raw["adjust"],
         min_values=raw["min_values"],

@@ -11,6 +11,7 @@ import numpy as np
 
 from mixflow.errors import MixflowError, Problem
 from mixflow.study.columns import terms_of
+from mixflow.study.relationship import read
 from mixflow.study.study import ModelConfig, Study
 
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 PREDICTORS = ("dispersion", "zi")
 """Predictors beside mu; also the keys with their formulas."""
 SHOWN = 5
-FEWEST = 3
-"""Categories of a cumulative model where the data are not known yet."""
+TOLD_AT = ("family", "link", "nagq", "prior", "reml", "zi", "dispersion")
+"""Keys by whose names the engine tells what it cannot do."""
+UNKNOWN = (0, 2)
+"""Lowest and highest category of a cumulative model where the data are not known yet."""
 
 
-def family_of(study: Study, model: ModelConfig, levels: int = FEWEST) -> Family:
-    """The family of a generalised model; ``levels``: categories of a cumulative one.
+def family_of(study: Study, model: ModelConfig, categories: tuple[int, int] = UNKNOWN) -> Family:
+    """The family of a generalised model; ``categories``: lowest and highest of a cumulative one.
 
     Raises MixflowError, at its key, for a link or a predictor of zeros that the family has not.
     """
@@ -36,7 +39,8 @@ def family_of(study: Study, model: ModelConfig, levels: int = FEWEST) -> Family:
 
     options: dict[str, Any] = {}
     if model.family == "cumulative":
-        options = {"levels": levels, "thresholds": model.thresholds or "flexible"}
+        labels = tuple(str(k) for k in range(categories[0], categories[1] + 1))
+        options = {"levels": len(labels), "labels": labels, "thresholds": model.thresholds or "flexible"}
     key = "link"
     try:
         chosen = named(model.family, model.link, **options)
@@ -47,6 +51,9 @@ def family_of(study: Study, model: ModelConfig, levels: int = FEWEST) -> Family:
 
 
 def _at(study: Study, model: ModelConfig, key: str, problem: Problem) -> Problem:
+    """The problem at a key of the model."""
+    if problem.file:
+        return problem
     value = problem.value if problem.value is not None else getattr(model, key)
     return replace(problem, value=value, **study.place("models", model.name, key))
 
@@ -64,11 +71,18 @@ def designs_of(study: Study, model: ModelConfig, frame: pd.DataFrame) -> dict[st
     except MixflowError as error:
         raise MixflowError(_of_predictor(study, model, problem) for problem in error.problems) from error
     try:
-        designs, _, _ = several(wanted, frame)
+        designs, _, _ = several(wanted, frame, **_relationship(model))
     except MixflowError as error:
         own = {name: terms.variables for name, terms in wanted.items()}
         raise MixflowError(_of_column(study, model, own, problem) for problem in error.problems) from error
     return designs
+
+
+def _relationship(model: ModelConfig) -> dict[str, Any]:
+    """Known covariances of groups' levels, read, as an argument of `mixflow.design.build`."""
+    if not model.relationship:
+        return {}
+    return {"relationship": {group: read(path) for group, path in model.relationship.items()}}
 
 
 def _of_predictor(study: Study, model: ModelConfig, problem: Problem) -> Problem:
@@ -78,7 +92,10 @@ def _of_predictor(study: Study, model: ModelConfig, problem: Problem) -> Problem
 def _of_column(
     study: Study, model: ModelConfig, own: Mapping[str, frozenset[str]], problem: Problem
 ) -> Problem:
-    """At the key whose formula alone names the column."""
+    """At the key whose formula alone names the column, or at the group of a known relationship."""
+    if problem.column in model.relationship:
+        place = study.place("models", model.name, "relationship", problem.column)
+        return replace(problem, value=problem.value if problem.value is not None else problem.column, **place)
     for key in PREDICTORS:
         if problem.column in own.get(key, ()) and problem.column not in own["mu"]:
             message = f"{problem.message} (column {problem.column})"
@@ -100,6 +117,17 @@ def check(study: Study, model: ModelConfig, known: Sequence[str]) -> Iterator[Pr
             yield from (_at(study, model, key, problem) for problem in error.problems)
 
 
+def rehearse(study: Study, model: ModelConfig, frame: pd.DataFrame) -> Iterator[Problem]:
+    """What family, designs and options cannot mean together, found by a fit of no features."""
+    try:
+        none = np.zeros((0, len(designs_of(study, model, frame)["mu"].rows)))
+        fitted_family(study, model, frame, none, [])
+    except MixflowError as error:
+        for problem in error.problems:
+            key = problem.column if problem.column in TOLD_AT else "family"
+            yield _at(study, model, key, problem)
+
+
 def outcome(
     study: Study,
     model: ModelConfig,
@@ -113,15 +141,16 @@ def outcome(
     ``categories``: lowest and highest whole number among all features, of a cumulative model.
     """
     from mixflow.api.weights import prior_weights
-    from mixflow.family.outcome import outcome_columns
+    from mixflow.family.outcome import below, outcome_columns
 
-    low, high = categories or (0, FEWEST - 1)
-    family = family_of(study, model, high - low + 1)
+    family = family_of(study, model, categories or UNKNOWN)
     weights = prior_weights(frame, model.weights, design)
+    if model.limit:
+        return family, below(values, frame[model.limit].to_numpy(dtype=float)[design.rows]), weights
     if model.trials:
         trials = frame[model.trials].to_numpy(dtype=float)[design.rows]
         return family, *outcome_columns(family, values, trials - values, weights)
-    return family, *outcome_columns(family, values - (low if categories else 0), None, weights)
+    return family, *outcome_columns(family, values - (categories or UNKNOWN)[0], None, weights)
 
 
 def fitted_family(
@@ -156,13 +185,16 @@ def extent(model: ModelConfig, values: np.ndarray) -> tuple[int, int] | None:
     """Lowest and highest category among the ``values`` of all features; None for other than ordered categories."""
     if model.family != "cumulative":
         return None
-    seen = values[np.isfinite(values)]
-    return (int(np.floor(seen.min())), int(np.ceil(seen.max()))) if len(seen) else (0, FEWEST - 1)
+    from mixflow.family.outcome import whole_numbers
+
+    return whole_numbers(values) if np.isfinite(values).any() else UNKNOWN
 
 
 def fit_arguments(model: ModelConfig) -> dict[str, Any]:
     """Arguments of `fit_generalised` that the keys of a model ask for: what a refit must repeat."""
-    return {"nodes": model.nagq}
+    from mixflow.optimise.glmm_prior import Prior
+
+    return {"nodes": model.nagq, "reml": model.reml, "prior": Prior.of(model.prior)}
 
 
 def support(

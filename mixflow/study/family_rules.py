@@ -11,14 +11,27 @@ YES_NO = ("binomial", "betabinomial")
 COUNTS = ("poisson", "nbinom1", "nbinom2", "truncated_poisson", "truncated_nbinom1", "truncated_nbinom2")
 WHOLE = (*YES_NO, "cumulative", *COUNTS)
 """Families of counts, yes/no and categories: a transform would leave none of them."""
-NEEDS_FAMILY = {"link": None, "zi": None, "nagq": 1, "thresholds": None, "trials": None}
+NEEDS_FAMILY = {
+    "link": None,
+    "zi": None,
+    "nagq": 1,
+    "thresholds": None,
+    "trials": None,
+    "limit": None,
+    "prior": None,
+}
 """Keys that a linear mixed model has not, and their values where they are not asked for."""
 
 
 def problems(study: Study) -> Iterator[Problem]:
     """What is wrong with the keys of each model that say which family of which response is fitted."""
     for model in study.models:
-        yield from _generalised(study, model) if model.generalised else _gaussian(study, model)
+        yield from of(study, model)
+
+
+def of(study: Study, model: ModelConfig) -> Iterator[Problem]:
+    """The same of one model."""
+    yield from _generalised(study, model) if model.generalised else _gaussian(study, model)
 
 
 def _problem(study: Study, model: ModelConfig, key: str, message: str, remedy: str) -> Problem:
@@ -46,12 +59,6 @@ def _generalised(study: Study, model: ModelConfig) -> Iterator[Problem]:
                 "leave it out, or use family: gaussian"
             )  # fmt: skip
             yield _problem(study, model, key, message, remedy)
-    if written["relationship"]:
-        message = f"known relationships are not available with family {model.family}"
-        yield _problem(study, model, "relationship", message, "leave it out, or use family: gaussian")
-    if written["reml"] and ("models", model.name, "reml") in study.lines:
-        message = "a generalised model is fitted by maximum likelihood"
-        yield _problem(study, model, "reml", message, "remove `reml`")
     if written["df"] != "z" and ("models", model.name, "df") in study.lines:
         message = "tests of a generalised model are z tests"
         yield _problem(study, model, "df", message, "remove `df`, or write `df: z`")
@@ -73,10 +80,12 @@ def _response(study: Study, model: ModelConfig) -> Iterator[Problem]:
     if model.response == "presence" and model.family != "binomial":
         remedy = "use `family: binomial`, or response: values"
         yield _problem(study, model, "response", f"presence is yes or no, not {model.family}", remedy)
-    if model.family == "censored":
-        message = "a table of values does not say the limits between which they lie"
-        remedy = "fit it from Python (docs), or use family: gaussian, which leaves missing values out"
-        yield _problem(study, model, "family", message, remedy)
+    if model.family == "censored" and not model.limit:
+        remedy = "add `limit:` and the column of the sample sheet that says it"
+        yield _problem(study, model, "family", "censored values need a detection limit", remedy)
+    if model.limit and model.family != "censored":
+        remedy = "leave it out, or use family: censored"
+        yield _problem(study, model, "limit", f"family {model.family} has no limits", remedy)
 
 
 def _prepared(study: Study, model: ModelConfig) -> Iterator[Problem]:

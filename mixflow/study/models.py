@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.study import analyses, families, order, precision, rows
+from mixflow.study import analyses, families, family_rules, order, precision, rows
 from mixflow.study.columns import fixed_columns, kept_columns, structure_columns
 from mixflow.study.plan import fitted_frame
 from mixflow.study.rules import near
@@ -136,6 +136,8 @@ def _met(study: Study, model: ModelConfig, terms: Terms, read: Sheet, analysed: 
     problems = [p if p.file else _placed(p, place, model.formula) for p in problems]
     if design is None:
         return problems
+    if model.generalised and not problems and not any(family_rules.of(study, model)):
+        problems += families.rehearse(study, model, frame)
     for name, spec in model.contrasts.items():
         problems += _contrast(study, model, name, spec, design, read)
     return [

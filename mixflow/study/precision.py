@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mixflow.design import Design
     from mixflow.inference.refit import Recipe
 
-KEYS = {"weights": "weight", "variances": "variance", "trials": "number of trials"}
+KEYS = {"weights": "weight", "variances": "variance", "trials": "number of trials", "limit": "limit"}
 """Key of a model -> what a value of its column is called."""
 
 
@@ -59,13 +59,14 @@ def check(study: Study, model: ModelConfig, read: Sheet, frame: pd.DataFrame) ->
 
 def _values(model: ModelConfig, key: str, name: str, read: Sheet, frame: pd.DataFrame) -> Iterator[Problem]:
     value = frame[name].to_numpy(dtype=float)
-    bad = np.flatnonzero(
-        ~((value > 0) & np.isfinite(value)) | ((key == "trials") & (value != np.round(value)))
-    )
+    allowed = np.isfinite(value) if key == "limit" else np.isfinite(value) & (value > 0)
+    if key == "trials":
+        allowed &= value == np.round(value)
+    bad = np.flatnonzero(~allowed)
     rows = lines(read, frame.index[bad[:SHOWN]])
     for at, row in zip(bad[:SHOWN], rows, strict=True):
         more = f" (and {len(bad) - SHOWN} more)" if len(bad) > SHOWN and at == bad[0] else ""
-        kind = f"{'whole ' if key == 'trials' else ''}number above 0"
+        kind = {"trials": "whole number above 0", "limit": "number"}.get(key, "number above 0")
         yield Problem(
             f"a {KEYS[key]} must be a {kind}: sample '{frame.index[at]}' of model {model.name}{more}",
             file=read.file,

@@ -147,7 +147,7 @@ class Batch:
 
 
 GAUSSIAN = "gaussian"
-FAMILY_KEYS = ("family", "link", "response", "trials", "zi", "nagq", "thresholds")
+FAMILY_KEYS = ("family", "link", "response", "trials", "limit", "zi", "nagq", "prior", "thresholds")
 """Keys of a model that say which distribution of which response is fitted, and how."""
 
 
@@ -177,8 +177,10 @@ class ModelConfig:
     link: str | None = None
     response: str = "values"
     trials: str | None = None
+    limit: str | None = None
     zi: str | None = None
-    nagq: int = 1
+    nagq: int | str = 1
+    prior: dict[str, Any] | None = None
     thresholds: str | None = None
 
     @property

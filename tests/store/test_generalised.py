@@ -28,6 +28,7 @@ def generalised(n: int) -> Fit:
         more=rng.normal(size=(n, len(NAMES))),
         more_cov=rng.normal(size=(n, len(NAMES), len(NAMES))),
         more_rank=rng.integers(1, 4, n).astype("int32"),
+        nodes_of_feature=rng.integers(1, 9, n).astype("int32"),
         free=rng.normal(size=(n, 1)),
         joint_cov=rng.normal(size=(n, joint, joint)),
     )
