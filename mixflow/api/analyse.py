@@ -17,18 +17,28 @@ def analyse(
     fitted: Fitted, name: str, contrasts: Sequence[Contrast], df: str, alpha: float, options: dict[str, Any]
 ) -> pd.DataFrame:
     """The table of the analysis ``name``. Raises MixflowError for an unknown name or option."""
+    own = getattr(fitted, "feature_of_row", None)  # of a long table, whose features have rows of their own
+    values = fitted.values if own is None else fitted.values[0]
+    subject = Subject(fitted.fit, fitted.design, values, tuple(contrasts), df, alpha, fitted.recipe, own)
+    return of_subject(subject, name, options)
+
+
+def of_subject(subject: Subject, name: str, options: dict[str, Any]) -> pd.DataFrame:
+    """The same of a subject, of a Gaussian or a generalised model."""
     if name not in ANALYSES:
         known = f"Known: {', '.join(sorted(ANALYSES))}."
         raise MixflowError(Problem("There is no such analysis", value=name, remedy=known))
     analysis = ANALYSES[name]
+    kind = "gaussian" if subject.generalised is None else "generalised"
+    if kind not in analysis.models:
+        known = f"Of {kind} models there are: {', '.join(sorted(n for n, a in ANALYSES.items() if kind in a.models))}."
+        message = f"The analysis is not available for {kind} models"
+        raise MixflowError(Problem(message, value=name, remedy=known))
     for option in sorted({*options} - {*analysis.options}):
         known = f"Options of {name}: {', '.join(analysis.options) or 'none'}."
         raise MixflowError(Problem("The analysis has no such option", value=option, remedy=known))
-    own = getattr(fitted, "feature_of_row", None)  # of a long table, whose features have rows of their own
-    if own is not None and not analysis.own_rows:
+    if subject.feature_of_row is not None and not analysis.own_rows:
         known = f"Of rows there are: {', '.join(sorted(n for n, a in ANALYSES.items() if a.own_rows))}."
         message = "The analysis reads one value a feature and row, and here each feature has its own rows"
         raise MixflowError(Problem(message, value=name, remedy=known))
-    values = fitted.values if own is None else fitted.values[0]
-    subject = Subject(fitted.fit, fitted.design, values, tuple(contrasts), df, alpha, fitted.recipe, own)
     return analysis.run(subject, **options)

@@ -10,10 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from mixflow.api.analyse import of_subject
 from mixflow.api.means import MarginalMeans
 from mixflow.api.result import Result
-from mixflow.inference import family_prediction
+from mixflow.derived import Subject
+from mixflow.inference import families, family_prediction, family_r2, residual_checks
 from mixflow.inference.family_mean_tests import family_mean_contrasts, family_means
+from mixflow.inference.family_simulate import simulate
 from mixflow.inference.generalised import FittedFamily
 
 
@@ -91,3 +94,61 @@ class Answers(Result):
         if len(found.names) > 1:
             labels = pd.MultiIndex.from_product([labels, found.names], names=["row", "category"])
         return pd.DataFrame(wide, index=pd.Index(self.model.feature_ids, name="feature"), columns=labels)
+
+    def simulate(self, seed: int, replicates: int = 1, conditional: bool = False) -> pd.DataFrame:
+        """New outcomes from the fit: rows (feature, replicate), columns the samples; successes of a binomial.
+
+        Random effects are drawn afresh; ``conditional`` keeps them at their modes.
+        """
+        drawn = simulate(self.outcome, seed, replicates, conditional=conditional)[..., 0]
+        names = ["feature", "replicate"]
+        rows = pd.MultiIndex.from_product([self.model.feature_ids, range(replicates)], names=names)
+        return pd.DataFrame(drawn.reshape(len(rows), -1), index=rows, columns=list(self.design.frame.index))
+
+    def quantile_residuals(self, simulations: int = 250, seed: int = 1) -> pd.DataFrame:
+        """Randomised quantile residuals (features in rows), uniform on (0, 1) where the model holds."""
+        found = residual_checks.quantile_residuals(self.outcome, simulations, seed)
+        index = pd.Index(self.model.feature_ids, name="feature")
+        return pd.DataFrame(found, index=index, columns=list(self.design.frame.index))
+
+    def residual_checks(self, simulations: int = 100, seed: int = 1) -> pd.DataFrame:
+        """Tests of distribution, dispersion, zeros and outliers (`mixflow.inference.residual_checks.COLUMNS`)."""
+        return residual_checks.residual_checks(self.outcome, simulations, seed)
+
+    def families(self, among: Sequence[str], zi: bool = False) -> pd.DataFrame:
+        """The model by other families too, compared by AIC (`mixflow.inference.families.COLUMNS`)."""
+        return families.among(self.outcome, among, zi)
+
+    def r2(self) -> pd.DataFrame:
+        """Nakagawa's marginal and conditional R2 on the latent scale (`mixflow.inference.family_r2.COLUMNS`)."""
+        return family_r2.r2(self.outcome)
+
+    def analyse(
+        self,
+        name: str,
+        contrasts: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        alpha: float = 0.05,
+        **options: Any,
+    ) -> pd.DataFrame:
+        """An analysis as a config's ``analyses`` has it, of those that take generalised models."""
+        asked = [c for key, entry in (contrasts or {}).items() for c in self._words(key, entry)]
+        subject = Subject(
+            self.model, self.design, self.values, tuple(asked), "z", alpha, generalised=self.outcome
+        )
+        return of_subject(subject, name, options)
+
+
+def compare_families(
+    formula: str, data: Any, families: Sequence[str], *, zi: bool = False, **options: Any
+) -> pd.DataFrame:
+    """The same model by several families, compared by AIC for every feature (`inference.families.COLUMNS`).
+
+    ``zi``: each also with zero inflation, where it takes any. ``options``: of `mixflow.fit`. E.g.
+    ``compare_families("~ arm + offset(log(reads)) + (1 | subject)", store, ["poisson", "nbinom2"])``.
+    """
+    from mixflow.api.fitting import fit  # fitting stands on results, and so on this module
+
+    first = fit(formula, data, family=families[0], **options)
+    assert isinstance(first, Answers)
+    return first.families(families, zi)

@@ -8,6 +8,9 @@ from typing import Any
 import pandas as pd
 
 from mixflow.derived.analysis import Analysis, Subject, register
+from mixflow.inference.family_mean_tests import COLUMNS as FAMILY_COLUMNS
+from mixflow.inference.family_mean_tests import family_mean_contrasts, family_means
+from mixflow.inference.generalised import FittedFamily
 from mixflow.inference.mean_contrasts import ADJUST, METHODS
 from mixflow.inference.mean_tests import COLUMNS, tested_contrasts, tested_means
 from mixflow.inference.means import means
@@ -23,8 +26,11 @@ def run(
     at: Mapping[str, Any] | None = None,
     contrast: str | Sequence[str] | None = None,
     adjust: str = "none",
+    offset: float | None = None,
 ) -> pd.DataFrame:
     """Means of every feature, or contrasts of them."""
+    if subject.generalised is not None:
+        return _generalised(subject, subject.generalised, factors, at, contrast, adjust, offset)
     if contrast is None:
         cells = means(subject.design, factors, at)
         found = tested_means(subject.fit, subject.design, cells, subject.df, 1 - subject.alpha)
@@ -42,6 +48,25 @@ def run(
     return found.rename(columns=OF)
 
 
+def _generalised(
+    subject: Subject,
+    outcome: FittedFamily,
+    factors: str | Sequence[str],
+    at: Mapping[str, Any] | None,
+    contrast: str | Sequence[str] | None,
+    adjust: str,
+    offset: float | None,
+) -> pd.DataFrame:
+    """The same on the link scale and on that of the response."""
+    level = 1 - subject.alpha
+    if contrast is None:
+        return family_means(outcome, factors, at, offset, level).rename(columns=OF)
+    found = family_mean_contrasts(
+        outcome.fit, outcome.design, outcome.family, factors, contrast, at=at, adjust=adjust, level=level
+    )
+    return found.rename(columns=OF)
+
+
 _WORDS = {"type": "string", "enum": list(METHODS)}
 
 register(
@@ -55,7 +80,9 @@ register(
             "Contrasts use emmeans' words: pairwise, trt.vs.ctrl (against the first level), poly (trends over "
             "equally spaced levels), consec, eff; one word for each factor gives interaction contrasts. p can be "
             "adjusted for the number of contrasts within a feature; q is over features, within a contrast. Those "
-            "of a model with another family are on the scale of its link, without its offset."
+            "of counts, yes/no and other families are made on the scale of the link and carried over to that of "
+            "the response with their limits: rates or probabilities, and of contrasts rate or odds ratios; the "
+            "offset (exposure) stands at the means of its variables, or where `offset` puts it."
         ),
         run=run,
         options={
@@ -69,9 +96,13 @@ register(
                 "description": "Contrasts instead of means; a list, one a factor, for interaction contrasts.",
             },
             "adjust": {"type": "string", "enum": list(ADJUST), "description": "p within a feature."},
+            "offset": {
+                "type": "number",
+                "description": "Where the offset stands, of a generalised model: 0 gives rates per unit.",
+            },
         },
         required=("factors",),
-        columns={OF.get(column, column): meaning for column, meaning in COLUMNS.items()},
+        columns={OF.get(column, column): meaning for column, meaning in COLUMNS.items()} | FAMILY_COLUMNS,
         own_rows=True,
         models=("gaussian", "generalised"),
     )

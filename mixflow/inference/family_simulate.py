@@ -9,9 +9,10 @@ import numpy as np
 
 from mixflow.backend import jax
 from mixflow.family import Family
+from mixflow.family.draws import Draw, host_draw, parameters
 from mixflow.inference.family_rows import FamilyRows, family_rows, fixed_predictors, modes_part
 from mixflow.inference.generalised import FittedFamily
-from mixflow.inference.random_numbers import normals, words
+from mixflow.inference.random_numbers import normals, stream_of, words
 
 STREAMS = 32
 """Replicates drawn at once; the last block is padded to it."""
@@ -39,8 +40,14 @@ def simulate(
     filler = np.array(outcome.family.filler)
     y = np.where(seen[:, :, None], outcome.y, filler)
     line = np.where(seen[:, None, :, None], line, 0.0).reshape(n * count, *eta.shape[1:])
-    drawn = _drawn(outcome.family, seed, words(ids, numbers), np.repeat(y, count, axis=0), line,
-                   np.repeat(np.nan_to_num(fit.free), count, axis=0))  # fmt: skip
+    drawn = _drawn(
+        outcome.family,
+        seed,
+        words(ids, numbers),
+        np.repeat(y, count, axis=0),
+        line,
+        np.repeat(np.nan_to_num(fit.free), count, axis=0),
+    )
     drawn = drawn.reshape(n, count, *y.shape[1:])
     return np.where(seen[:, None, :, None], drawn, np.nan)
 
@@ -72,12 +79,25 @@ def values_of(family: Family, y: np.ndarray) -> np.ndarray:
 def _drawn(
     family: Family, seed: int, streams: np.ndarray, y: np.ndarray, eta: np.ndarray, own: np.ndarray
 ) -> np.ndarray:
+    draw = host_draw(family)
+    if draw is not None:
+        return _on_host(family, draw, seed, streams, y, eta)
     kernel, key = _kernel(family), jax.random.key(seed, impl="threefry2x32")
     out = np.empty(y.shape)
     for first in range(0, len(streams), STREAMS):
         rows = np.minimum(np.arange(first, first + STREAMS), len(streams) - 1)
         found = np.asarray(kernel(key, streams[rows], y[rows], eta[rows], own[rows]))
         out[first : first + STREAMS] = found[: len(streams) - first]
+    return out
+
+
+def _on_host(
+    family: Family, draw: Draw, seed: int, streams: np.ndarray, y: np.ndarray, eta: np.ndarray
+) -> np.ndarray:
+    """Each stream by a counter-based generator of its own."""
+    par, out = parameters(family, eta), np.empty(y.shape)
+    for i, (first, second, number) in enumerate(streams.tolist()):
+        out[i] = draw(stream_of(seed, first, second, number), y[i], par[i])
     return out
 
 

@@ -37,6 +37,17 @@ def words(ids: np.ndarray, replicates: np.ndarray) -> np.ndarray:
     return np.array(found, dtype=np.uint32).reshape(-1, 3)
 
 
+def host_stream(seed: int, feature: str, replicate: int) -> np.random.Generator:
+    """numpy's counter-based generator of a feature's replicate (Philox; Salmon et al. 2011), for counts."""
+    first, second = _hash(feature)
+    return stream_of(seed, first, second, replicate)
+
+
+def stream_of(seed: int, first: int, second: int, replicate: int) -> np.random.Generator:
+    """The same from the words of `words`."""
+    return np.random.Generator(np.random.Philox(key=[(seed << 32) ^ replicate, (first << 32) | second]))
+
+
 def _hash(feature: str) -> tuple[int, int]:
     """64 bits of the id's sha256: the same in every process, and without collisions in practice."""
     digest = hashlib.sha256(feature.encode()).digest()
