@@ -117,10 +117,6 @@ class GeneralisedResult(Answers):
         """Not for generalised models: what needs the values again would fit them as Gaussian."""
         _not_here("This")
 
-    def save(self, path: Any) -> NoReturn:
-        """Not yet for generalised models."""
-        _not_here("Saving to a store")
-
     def __repr__(self) -> str:
         fit = self.model
         points = np.unique(fit.nodes_of_feature)

@@ -140,7 +140,9 @@ class Cumulative(Family):
         alpha = self.mu.link(jnp.cumsum(counts)[:-1] / jnp.sum(counts))
         gaps = jnp.diff(alpha)
         if self.thresholds == "flexible":
-            return jnp.zeros(1), jnp.concatenate([alpha[:1], jnp.log(gaps)])
+            highest = jnp.max(jnp.where(counts > 0.5, jnp.arange(self.levels), 0))
+            unused = jnp.arange(1, self.levels - 1) >= highest  # of categories that `without_empty` took away
+            return jnp.zeros(1), jnp.concatenate([alpha[:1], jnp.where(unused, HELD, jnp.log(gaps))])
         pooled = jnp.stack([jnp.log(gaps[self._gap_of == j].mean()) for j in range(self.n_own - 1)])
         location = 0.5 * (alpha[0] + alpha[-1]) if self.thresholds == "symmetric" else alpha[0]
         return jnp.zeros(1), jnp.concatenate([location[None], pooled])

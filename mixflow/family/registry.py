@@ -57,8 +57,8 @@ _ALSO_KNOWN = {
 def named(name: str, link: str | None = None, zi: bool = False, **options: Any) -> Family:
     """The family of this name: ``link`` of mu (its default where None), ``zi`` for a predictor of excess zeros.
 
-    ``options`` are those of ``cumulative``: ``levels`` (how many categories), ``thresholds`` and ``labels``. A name, a link or
-    an option that is not there raises MixflowError naming the nearest.
+    ``options`` are those of ``cumulative``: ``levels`` (how many categories), ``thresholds`` and ``labels``. A name,
+    a link or an option that is not there raises MixflowError naming the nearest.
     """
     kind = FAMILIES.get(name)
     if kind is None:

@@ -14,6 +14,7 @@ from mixflow.likelihood.generalised import Sample
 from mixflow.model import Fit
 from mixflow.optimise.components import Components, components
 from mixflow.optimise.fitting import take_observed
+from mixflow.optimise.glmm_empty import with_empty, without_empty
 from mixflow.optimise.glmm_iterate import Optima
 from mixflow.optimise.glmm_mapped import each
 from mixflow.optimise.glmm_nodes import Nodes, solve
@@ -124,6 +125,7 @@ def _chunk(
     prior: Prior | None,
 ) -> dict[str, Any]:
     """All arrays of a `Fit` for some features."""
+    y, present = without_empty(prepared.family, y)
     seen = ~np.isnan(y).any(axis=2)  # an open limit is infinite
     weight = np.where(seen, 1.0 if weights is None else weights, 0.0)
     observed = observe_all(prepared, y, weight)
@@ -150,6 +152,7 @@ def _chunk(
             used, some = penalised(prepared, prior), take(own, lost)
             found, _ = solve(used.shape, used.shared, some, out["nodes_of_feature"][run[lost]])
             _fill(out, run[lost], used, some, found, [take_observed(o, lost) for o in seen])
+    with_empty(out, prepared.family, present)
     return out
 
 

@@ -15,6 +15,7 @@ from mixflow.likelihood.quadrature import objective_of
 from mixflow.optimise import quasi
 from mixflow.optimise.glmm_mapped import each
 from mixflow.optimise.glmm_restricted import coefficient_cov, evaluate_restricted, with_coefficients
+from mixflow.optimise.glmm_simpler import FAR, LEAST, MOST, simpler_directions
 from mixflow.optimise.glmm_start import start
 from mixflow.optimise.mapped import take
 from mixflow.optimise.modes import find_mode
@@ -106,7 +107,7 @@ def _settled(problem: Problem, found: Optima) -> Optima:
         if not len(rows):
             break
         put(found, rows, _run(problem.some(rows), take(found, rows)))
-    return _polished(problem.shape, _boundary(problem, found))
+    return _polished(problem.shape, _simpler(problem, _boundary(problem, found)))
 
 
 def _polished(shape: Shape, found: Optima) -> Optima:
@@ -167,16 +168,33 @@ def _boundary(problem: Problem, found: Optima) -> Optima:
         rows = np.flatnonzero((tried != theta).any(axis=1) & np.isfinite(found.value))
         if not len(rows):
             continue
-        psi, own = found.psi[rows].copy(), problem.some(rows)
+        psi = found.psi[rows].copy()
         psi[:, part] = tried[rows]
-        at = own.evaluate(np.arange(len(rows)), psi, take(found.point.u, rows))
-        new = _with_hessian(own, at, found.evaluations[rows])
-        again = np.flatnonzero(~new.settled & np.isfinite(new.value))
-        if len(again):
-            put(new, again, _run(own.some(again), take(new, again)))
-        better = new.value <= found.value[rows] + NO_WORSE
-        put(found, rows[better], take(new, better))
+        _moved(problem, found, rows, psi)
     return found
+
+
+def _simpler(problem: Problem, found: Optima) -> Optima:
+    """Parameters without a finite estimate carried far enough that the simpler family's answer stands."""
+    for _ in range(0 if problem.shape.restricted else MOST):
+        direction, slope = simpler_directions(problem.shape, found.hessian, found.point.gradient, FLAT)
+        rows = np.flatnonzero((slope > LEAST) & np.isfinite(found.value))
+        if not len(rows):
+            break
+        _moved(problem, found, rows, found.psi[rows] + FAR * direction[rows])
+    return found
+
+
+def _moved(problem: Problem, found: Optima, rows: np.ndarray, psi: np.ndarray) -> None:
+    """Features started again from ``psi``; kept where they end no worse."""
+    own = problem.some(rows)
+    at = own.evaluate(np.arange(len(rows)), psi, take(found.point.u, rows))
+    new = _with_hessian(own, at, found.evaluations[rows])
+    again = np.flatnonzero(~new.settled & np.isfinite(new.value))
+    if len(again):
+        put(new, again, _run(own.some(again), take(new, again)))
+    better = new.value <= found.value[rows] + NO_WORSE
+    put(found, rows[better], take(new, better))
 
 
 def put(target: Optima, rows: np.ndarray, source: Optima) -> None:

@@ -23,13 +23,15 @@ from mixflow.design.layout import GroupBlock, Layout
 from mixflow.design.observed import Observed, observe
 from mixflow.errors import MixflowError, Problem
 from mixflow.family import Family
-from mixflow.family.zeros import ZeroInflated
 from mixflow.likelihood.generalised import Sample
 from mixflow.likelihood.quadrature import MOST_POINTS
 from mixflow.model import RandomEffect
 from mixflow.optimise.prepare import groups_of, theta_scales
 
-HELD = ("binomial", "poisson", "nbinom1", "nbinom2", "hypergeometric")
+HELD = (
+    "binomial", "betabinomial", "poisson", "nbinom1", "nbinom2", "Gamma", "lognormal", "beta", "ordbeta", "t",
+    "tweedie", "truncated_poisson", "censored", "cumulative", "hypergeometric",
+)  # fmt: skip
 """Families whose mixed models agree with R (tests/reference/glmm); the others have densities only."""
 
 
@@ -158,7 +160,7 @@ def _check_nodes(layout: Layout, nodes: int) -> None:
 
 
 def _refuse(designs: tuple[Design, ...], terms: list[RandomColumns], family: Family) -> None:
-    name = family.part.name if isinstance(family, ZeroInflated) else family.name
+    name = family.base.name
     if name not in HELD:
         remedy = f"Families of mixed models so far: {', '.join(HELD)}, with or without zi."
         raise MixflowError(

@@ -49,6 +49,7 @@ def directions(shape: Shape, found: Optima, observed: list[Observed]) -> Directi
             out[i, shape.starts[j] + rank : shape.starts[j + 1]] = True
     bound = on_boundary(shape.layout, found.psi[:, shape.theta])
     out[:, shape.theta] |= bound
+    out[:, shape.own] |= (found.hessian[:, shape.own] == 0).all(axis=2)  # of a category that is not there
     hessian = np.where(out[:, :, None] | out[:, None, :], np.eye(shape.n_psi), found.hessian)
     fine = np.asarray(np.isfinite(hessian).all(axis=(1, 2)))
     values, vectors = np.linalg.eigh(np.where(fine[:, None, None], hessian, np.eye(shape.n_psi)))
@@ -76,13 +77,13 @@ def on_boundary(layout: Layout, theta: np.ndarray) -> np.ndarray:
 def endings(shape: Shape, found: Optima, told: Directions) -> np.ndarray:
     """How each feature ended (N,) int8."""
     status = np.full(len(found.psi), Status.OK, dtype=np.int8)
-    theta = found.psi[:, shape.theta]
-    status[(shape.layout.boundary & (theta == 0)).any(axis=1)] = Status.SINGULAR
+    at = found.psi[:, shape.theta]
+    status[(shape.layout.boundary & (at == 0)).any(axis=1)] = Status.SINGULAR
     mass = told.flat**2
-    mu, beta = mass[:, : shape.starts[1]].sum(axis=1), mass[:, : shape.n_beta].sum(axis=1)
-    status[(beta > 0.5).any(axis=1)] = Status.SIMPLER_FAMILY
+    mu, theta = mass[:, : shape.starts[1]].sum(axis=1), mass[:, shape.theta].sum(axis=1)
+    status[(mass.sum(axis=1) - mu - theta > 0.5).any(axis=1)] = Status.SIMPLER_FAMILY
     status[(mu > 0.5).any(axis=1)] = Status.SEPARATION
-    status[((mass.sum(axis=1) > 0.5) & (beta <= 0.5)).any(axis=1)] = Status.NO_CURVATURE
+    status[(theta > 0.5).any(axis=1)] = Status.NO_CURVATURE
     status[told.rising] = Status.NOT_DEFINITE
     status[~found.settled] = Status.NO_CONVERGENCE
     status[~np.isfinite(found.value)] = Status.NOT_FINITE

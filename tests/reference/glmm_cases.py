@@ -10,7 +10,8 @@ import pandas as pd
 
 LIST = json.loads((Path(__file__).parent / "glmm_cases.json").read_text())
 CASES: dict[str, dict[str, Any]] = LIST["cases"]
-"""By name: ``table``, ``formula``, options of mixflow.fit, and ``r``: how R answers where it is not plain."""
+"""By name: ``table``, ``formula``, options of mixflow.fit, ``r``: how R answers where it is not plain, ``simpler``: the family
+whose answer it is, where the dispersion has no finite estimate."""
 
 TABLES: dict[str, dict[str, Any]] = LIST["tables"]
 """By name: ``file`` below tests/reference/data, columns that are ``factors``, levels of ``ordered`` ones."""
@@ -18,7 +19,7 @@ TABLES: dict[str, dict[str, Any]] = LIST["tables"]
 
 def options(case: str) -> dict[str, Any]:
     """What is given to `mixflow.fit` beside formula and data."""
-    return {k: v for k, v in CASES[case].items() if k not in ("table", "formula", "r")}
+    return {k: v for k, v in CASES[case].items() if k not in ("table", "formula", "r", "simpler")}
 
 
 def frame(folder: Path, case: str) -> pd.DataFrame:

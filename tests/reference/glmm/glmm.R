@@ -17,7 +17,7 @@ template <- function() {
 }
 answer <- function(case, d) {
   r <- case$r
-  if (is.null(r)) r <- if (case$family == "cumulative") "clmm" else if (!is.null(case$nagq)) "glmer" else "glmmTMB"
+  if (is.null(r)) r <- if (case$family == "cumulative") { if (is.null(case$nagq) && grepl("|", case$formula, fixed = TRUE)) "tmb" else "clmm" } else if (!is.null(case$nagq)) "glmer" else "glmmTMB"
   if (r %in% c("tmb", "tmb_agq", "integrate") && !is.loaded("MakeADFunObject", "reference")) template()
   switch(r, glmmTMB = by_glmmtmb(case, d), glmer = by_glmer(case, d), clmm = by_clmm(case, d), tmb = by_tmb(case, d),
          tmb_agq = , integrate = by_integral(case, d), survreg = by_survreg(case, d),
@@ -29,7 +29,7 @@ for (name in asked) {
   found <- tryCatch(answer(case, table_of(listed$tables[[case$table]], "data")), error = function(e) list(error = conditionMessage(e)))
   cat(name, if (is.null(found$error)) format(found$loglik, digits = 12) else found$error,
       "gradient", format(found$gradient), "curvature", format(found$least_curvature), round(proc.time()[[3]] - began, 1), "s\n")
-  out[[name]] <- found
+  out[[name]] <- found[setdiff(names(found), c("alpha", "turn"))]
 }
 out$versions <- c(list(R = R.version.string), sapply(c("glmmTMB", "lme4", "ordinal", "survival", "TMB"), function(p) as.character(packageVersion(p)), simplify = FALSE))
 writeLines(toJSON(out, auto_unbox = TRUE, digits = 12, pretty = TRUE, null = "null"), store)

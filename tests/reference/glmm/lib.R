@@ -46,7 +46,7 @@ of_obj <- function(obj, start, names_of, package) {
     if (length(at)) parts[[p]] <- part(names_of[[p]]$term, par[at], se[at])
   }
   list(package = package, loglik = -as.numeric(obj$fn(par)), gradient = found$gradient,
-       least_curvature = min(values$values), parts = parts, par = par, se = se)
+       least_curvature = min(values$values), parts = parts, par = par, se = se, cov = cov)
 }
 own_of <- function(family, own, se) switch(family,
   t = part("df", exp(own), exp(own) * se),
@@ -54,12 +54,14 @@ own_of <- function(family, own, se) switch(family,
   NULL)
 
 by_glmmtmb <- function(case, d, family = NULL) {
+  if (!is.null(case$simpler)) case$family <- case$simpler # glmmTMB stops at no optimum where the dispersion has none
   if (is.null(family)) family <- family_of(case)
   one <- as_r("~ 1")
   arguments <- list(as_r(case$formula), data = d, family = family, control = tight,
                     ziformula = if (is.null(case$zi)) as_r("~ 0") else as_r(case$zi),
                     dispformula = if (is.null(case$dispersion)) one else as_r(case$dispersion))
   if (!is.null(case$weights)) arguments$weights <- d[[case$weights]]
+  if (case$family == "ordbeta") arguments$start <- list(psi = c(-1, 1)) # its own start has no gap between the cutpoints
   # Only the optimum is asked for; its Hessian is made here.
   model <- suppressWarnings(do.call(glmmTMB, c(arguments, se = FALSE)))
   x <- function(i) colnames(getME(model, i))
@@ -69,23 +71,24 @@ by_glmmtmb <- function(case, d, family = NULL) {
   own <- which(names(out$par) %in% c("thetaf", "psi"))
   if (length(own)) {
     if (case$family == "ordbeta") {
-      cov <- solve(hessian_of(model$obj, out$par)); b <- out$par[own]; turn <- rbind(c(1, 0), c(1, exp(b[2])))
-      out$parts$family <- part(c("lower", "upper"), c(b[1], b[1] + exp(b[2])),
-                               sqrt(diag(turn %*% cov[own, own] %*% t(turn))))
+      # Without ones the upper cutpoint is at infinity: null.
+      b <- out$par[own]; turn <- rbind(c(1, 0), c(1, exp(b[2]))); no <- if (b[2] > 10) c(1, NA) else c(1, 1)
+      out$parts$family <- part(c("lower", "upper"), c(b[1], b[1] + exp(b[2])) * no,
+                               sqrt(diag(turn %*% out$cov[own, own] %*% t(turn))) * no)
     } else out$parts$family <- own_of(case$family, out$par[own], out$se[own])
   }
   report <- model$obj$report(model$obj$env$last.par)
   out$sd <- I(sort(as.numeric(unlist(c(report$sd, report$sdzi)))))
   cor <- unlist(lapply(c(report$corr, report$corrzi), function(m) if (length(m) > 1) m[lower.tri(m)]))
   if (length(cor)) out$cor <- I(cor)
-  out$par <- out$se <- NULL
+  out$par <- out$se <- out$cov <- NULL
   out
 }
 family_of <- function(case) {
   link <- case$link
   f <- switch(case$family, Gamma = stats::Gamma(if (is.null(link)) "log" else link), beta = beta_family(if (is.null(link)) "logit" else link),
               t = t_family(), binomial = stats::binomial(if (is.null(link)) "logit" else link), poisson = poisson(),
-              tweedie = tweedie(), ordbeta = ordbeta(), betabinomial = betabinomial(),
+              tweedie = glmmTMB::tweedie(), ordbeta = glmmTMB::ordbeta(), betabinomial = betabinomial(),
               get(case$family, asNamespace("glmmTMB"))())
   f
 }
@@ -125,7 +128,7 @@ by_clmm <- function(case, d) {
   cov <- vcov(model); a <- length(model$alpha); b <- length(model$beta)
   turn <- if (is.null(model$tJac)) diag(a) else model$tJac
   theta <- as.numeric(turn %*% model$alpha)
-  out <- list(package = "ordinal", loglik = as.numeric(logLik(model)), gradient = max(abs(model$gradient)),
+  out <- list(package = "ordinal", alpha = unname(model$alpha), turn = unname(turn), loglik = as.numeric(logLik(model)), gradient = max(abs(model$gradient)),
               parts = list(mu = part(names(model$beta), model$beta, sqrt(diag(cov))[a + seq_len(b)]),
                            family = part(paste0("theta", seq_along(theta)), theta,
                                          sqrt(diag(turn %*% cov[seq_len(a), seq_len(a)] %*% t(turn))))))
@@ -141,25 +144,33 @@ parts_of <- function(case, d) {
     inside <- eval(parse(text = sub("^(cens|below)", "list", left)), d)
     y <- do.call(cbind, inside)
     if (grepl("^below", left)) y <- cbind(ifelse(y[, 1] <= y[, 2], -Inf, y[, 1]), y[, 1])
+  } else if (case$family == "cumulative") {
+    v <- as.integer(eval(parse(text = left), d)) - 1; y <- cbind(v, v)
   } else { v <- eval(parse(text = left), d); y <- cbind(v, v) }
   frame <- model.frame(fixed, d)
   offset <- model.offset(frame); if (is.null(offset)) offset <- numeric(nrow(d))
   disp <- as_r(if (is.null(case$dispersion)) "~ 1" else case$dispersion); dbar <- lme4::findbars(disp)
-  one <- function(bar) list(Z = model.matrix(eval(substitute(~ x, list(x = bar[[2]]))), d), g = d[[as.character(bar[[3]])]])
-  list(y = y, offset = offset, X = model.matrix(fixed, d), Xd = model.matrix(lme4::nobars(disp), d),
+  one <- function(bar) list(Z = model.matrix(eval(substitute(~ x, list(x = bar[[2]]))), d), g = eval(bar[[3]], d))
+  X <- model.matrix(fixed, d); if (case$family == "cumulative") X <- X[, -1, drop = FALSE]
+  if (length(bars) > 1) dbar <- bars[2]
+  list(y = y, offset = offset, second = length(bars) > 1, X = X, Xd = model.matrix(lme4::nobars(disp), d),
        random = if (length(bars)) one(bars[[1]]), randomd = if (length(dbar)) one(dbar[[1]]))
 }
 by_tmb <- function(case, d) {
+  ordered <- case$family == "cumulative"; clmm <- if (ordered) by_clmm(case, d)
   p <- parts_of(case, d); n <- nrow(d); k <- if (is.null(p$random)) 0 else ncol(p$random$Z)
   y <- p$y; y[y == -Inf] <- -1e301; y[y == Inf] <- 1e301
-  data <- list(family = c(nbinom2 = 0L, lognormal = 1L, censored = 2L, Gamma = 3L)[[case$family]], y = y, weight = rep(1, n),
+  data <- list(family = c(nbinom2 = 0L, lognormal = 1L, censored = 2L, Gamma = 3L, cumulative = 4L)[[case$family]], y = y, weight = rep(1, n),
                offset = p$offset, X = p$X, Xd = p$Xd, Z = if (k) p$random$Z else matrix(0, n, 0),
                level = if (k) as.integer(p$random$g) - 1L else integer(n),
+               second = as.integer(p$second), turn = if (ordered) clmm$turn else matrix(0, 0, 0),
+               link = match(if (is.null(case$link)) "logit" else case$link, c("logit", "probit", "cloglog")) - 1L,
                leveld = if (is.null(p$randomd)) integer(n) else as.integer(p$randomd$g) - 1L)
   middle <- log(pmax(abs(ifelse(is.finite(p$y[, 1]), p$y[, 1], p$y[, 2])), 1e-3))
   beta <- numeric(ncol(p$X)); if (case$family == "lognormal") beta <- unname(coef(lm.fit(p$X, middle)))
   if (case$family == "censored") beta <- unname(coef(lm.fit(p$X, ifelse(is.finite(p$y[, 1]), p$y[, 1], p$y[, 2]))))
-  pars <- list(beta = beta, betad = numeric(ncol(p$Xd)), theta = if (k == 2) c(-1, -1, 0) else rep(-1, k),
+  if (ordered) beta <- clmm$parts$mu$estimate
+  pars <- list(beta = beta, betad = numeric(if (ordered) 0 else ncol(p$Xd)), own = if (ordered) clmm$alpha else numeric(0), theta = if (k == 2) c(-1, -1, 0) else rep(-1, k),
                thetad = if (is.null(p$randomd)) numeric(0) else -1,
                u = matrix(0, if (k) nlevels(p$random$g) else 0, k),
                ud = numeric(if (is.null(p$randomd)) 0 else nlevels(p$randomd$g)))
@@ -170,8 +181,13 @@ by_tmb <- function(case, d) {
                                     dispersion = list(par = "betad", term = colnames(p$Xd))), "TMB")
   at <- which(names(out$par) == "theta"); sd <- exp(out$par[at[seq_len(k)]])
   if (k == 2) out$cor <- I(unname(out$par[at[3]] / sqrt(1 + out$par[at[3]]^2)))
+  if (ordered) {
+    at <- names(out$par) == "own"; cov <- clmm$turn %*% out$cov[at, at] %*% t(clmm$turn)
+    out$parts$family <- part(clmm$parts$family$term, as.numeric(clmm$turn %*% out$par[at]), sqrt(diag(cov)))
+    out$parts$dispersion <- NULL; out$package <- "TMB, ordinal"; out$clmm_loglik <- clmm$loglik
+  }
   out$sd <- I(sort(unname(c(sd, exp(out$par[names(out$par) == "thetad"])))))
-  out$par <- out$se <- NULL
+  out$par <- out$se <- out$cov <- NULL
   out
 }
 

@@ -1,5 +1,7 @@
-// Densities that glmmTMB 1.1.5 has not, or random effects of a dispersion: Laplace's approximation by TMB.
-// family 0: nbinom2, 1: log-normal by mean and sd, 2: normal seen through limits, 3: Gamma by mean and shape.
+// Densities that glmmTMB 1.1.5 has not, random effects of a dispersion, and cumulative models to more digits than
+// ordinal's numeric gradients give: Laplace's approximation by TMB.
+// family 0: nbinom2, 1: log-normal by mean and sd, 2: normal seen through limits, 3: Gamma by mean and shape,
+// 4: cumulative, y the category from 0, thresholds turn * own.
 #include <TMB.hpp>
 
 template <class Type>
@@ -19,6 +21,22 @@ Type log_density(int family, Type lower, Type upper, Type eta, Type etad) {
 }
 
 template <class Type>
+Type at_most(int link, Type x) {
+  if (link == 0) return Type(1) / (Type(1) + exp(-x));
+  if (link == 1) return pnorm(x);
+  return Type(1) - exp(-exp(x));
+}
+
+template <class Type>
+Type log_category(int link, vector<Type> threshold, int k, Type eta) {
+  int last = threshold.size();
+  if (k == 0) return log(at_most(link, threshold(0) - eta));
+  if (k == last && link < 2) return log(at_most(link, eta - threshold(last - 1)));
+  if (k == last) return -exp(threshold(last - 1) - eta);
+  return log(at_most(link, threshold(k) - eta) - at_most(link, threshold(k - 1) - eta));
+}
+
+template <class Type>
 Type objective_function<Type>::operator()() {
   DATA_INTEGER(family);
   DATA_MATRIX(y);
@@ -29,12 +47,16 @@ Type objective_function<Type>::operator()() {
   DATA_MATRIX(Z);
   DATA_IVECTOR(level);
   DATA_IVECTOR(leveld);
+  DATA_INTEGER(second);  // 1: the second term is one of mu
+  DATA_INTEGER(link);
+  DATA_MATRIX(turn);
   PARAMETER_VECTOR(beta);
   PARAMETER_VECTOR(betad);
   PARAMETER_VECTOR(theta);  // log sds, then the correlation as glmmTMB has it
   PARAMETER_VECTOR(thetad);
   PARAMETER_MATRIX(u);
   PARAMETER_VECTOR(ud);
+  PARAMETER_VECTOR(own);
   vector<Type> eta = X * beta + offset, etad = Xd * betad;
   Type nll = 0;
   int k = u.cols();
@@ -55,7 +77,12 @@ Type objective_function<Type>::operator()() {
   }
   if (ud.size()) {
     for (int i = 0; i < ud.size(); i++) nll -= dnorm(ud(i), Type(0), Type(1), true);
-    for (int i = 0; i < y.rows(); i++) etad(i) += exp(thetad(0)) * ud(leveld(i));
+    for (int i = 0; i < y.rows(); i++) (second ? eta(i) : etad(i)) += exp(thetad(0)) * ud(leveld(i));
+  }
+  if (family == 4) {
+    vector<Type> threshold = turn * own;
+    for (int i = 0; i < y.rows(); i++) nll -= weight(i) * log_category(link, threshold, CppAD::Integer(y(i, 0)), eta(i));
+    return nll;
   }
   for (int i = 0; i < y.rows(); i++) nll -= weight(i) * log_density(family, y(i, 0), y(i, 1), eta(i), etad(i));
   return nll;

@@ -1,0 +1,33 @@
+"""Features whose dispersion, zero inflation or shape has no finite estimate: carried on to the simpler family.
+
+A quasi-Newton step ends where the likelihood is flat, a little before the limit: a negative binomial's size at a few
+thousands. Carried far along that direction the answer is the Poisson's to rounding, and it is that which is told.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixflow.design.generalised import Shape
+
+FAR = 15.0
+"""How far a parameter is carried (columns of unit mean square, log or logit scale): what is left is e^-15 of it."""
+LEAST = 1e-8
+"""A slope of -2 log-likelihood below this leaves nothing to gain."""
+MOST = 3
+"""Parameters of one feature that are carried one after the other."""
+
+
+def simpler_directions(
+    shape: Shape, hessian: np.ndarray, gradient: np.ndarray, flat: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Downhill (N, P), of length 1, among directions of curvature below ``flat`` beside mu; and the slope (N,)."""
+    fine = np.asarray(np.isfinite(hessian).all(axis=(1, 2)))
+    values, vectors = np.linalg.eigh(np.where(fine[:, None, None], hessian, np.eye(shape.n_psi)))
+    mass = vectors**2
+    beside = mass[:, shape.starts[1] : shape.n_beta].sum(axis=1) + mass[:, shape.own].sum(axis=1)
+    wanted = (np.abs(values) <= flat) & (beside > 0.5) & fine[:, None]
+    along = (vectors * np.where(fine[:, None], gradient, 0.0)[:, :, None]).sum(axis=1) * wanted
+    down = -(vectors * along[:, None, :]).sum(axis=2)
+    slope = np.sqrt((down**2).sum(axis=1))
+    return down / np.maximum(slope, 1e-300)[:, None], slope
