@@ -36,6 +36,8 @@ class Subject:
     the design; ``values`` is then (row of the design,)."""
     generalised: FittedFamily | None = None
     """Of a generalised model: its outcomes, family and designs."""
+    others: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Tests of other models that an analysis names, by model: feature, contrast, estimate, p_value."""
 
     @property
     def fitted(self) -> Fitted:
@@ -50,6 +52,7 @@ class Analysis:
     ``title``, ``purpose`` (one sentence), ``help`` (how to read it, with the source) are the report's words.
     ``options``: JSON schema of each option, from which the config is checked and documented.
     An option whose schema has ``format: column`` names a column of the sample sheet, and is checked as such;
+    With ``format: model`` it names another model of the study, whose tests are in `Subject.others`.
     ``where`` of the option seed: {option: value} with which the analysis draws random numbers.
     ``columns``: meaning (with unit) of each column of the table.
     ``own_rows``: whether it also takes a subject whose features have rows of their own (`feature_of_row`):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from mixflow.store import analyses, fits, manifest, provenance, zarr_io
 from mixflow.study import families, precision
 from mixflow.study.analyses import Asked, asked, placed
 from mixflow.study.config import Study
+from mixflow.study.others import others
 from mixflow.study.plan import ModelPlan, load_plan
 from mixflow.study.structure import design_of
 
@@ -30,24 +33,44 @@ SOURCE = "made_from"
 """Attr of the group `analyses/<model>`: digest of the store of fits and tests behind its tables."""
 
 
-def run(study: Study, model: str, gathered: Path, data: Path, out: Path, batch: Path | None = None) -> str:
+def run(
+    study: Study,
+    model: str,
+    gathered: Path,
+    data: Path,
+    out: Path,
+    batch: Path | None = None,
+    beside: Sequence[Path] = (),
+) -> str:
     """Run each analysis of ``model`` on its store ``gathered``, and write their tables as ``out``.
 
+    ``beside``: the stores of the models that the analyses name, in the order of `study.others.others`.
     Raises MixflowError, at the analysis's place in the config, where one cannot mean what was asked.
     """
     clock = provenance.Clock()
     plan, tree = load_plan(study).model(model), zarr_io.load(gathered)
     subject = load_subject(study, plan, tree, data, batch)
+    tests = {name: load_tests(path, name) for name, path in zip(others(plan), beside, strict=True)}
+    subject = replace(subject, others=tests)
     wanted = asked(study, plan)
     groups: dict[str, xr.Dataset] = {}
     for i, each in enumerate(wanted):
         LOGGER.info("%s: analysis %s, %d of %d", model, each.name, i + 1, len(wanted))
         groups[f"analyses/{model}/{each.name}"] = group(each, table(study, plan, each, subject))
-    attrs = {"names": json.dumps([each.name for each in wanted]), SOURCE: source(gathered)}
+    attrs = {"names": json.dumps([each.name for each in wanted]), SOURCE: source(gathered, *beside)}
     groups[f"analyses/{model}"] = xr.Dataset(attrs=attrs)
-    groups["provenance"] = record.group(study, f"analyse {model}", clock, [gathered], provenance.steps(tree))
+    groups["provenance"] = record.group(
+        study, f"analyse {model}", clock, [gathered, *beside], provenance.steps(tree)
+    )
     zarr_io.write(xr.DataTree.from_dict(groups), out)
     return f"{model}: {', '.join(each.name for each in wanted)}"
+
+
+def load_tests(gathered: Path, model: str) -> pd.DataFrame:
+    """The tests of another model, as `Subject.others` has them."""
+    found = zarr_io.group(zarr_io.load(gathered), f"tests/{model}")[["estimate", "p_value"]]
+    columns = ["feature", "contrast", "estimate", "p_value"]
+    return found.to_dataframe(dim_order=["contrast", "feature"]).reset_index()[columns]
 
 
 def load_subject(study: Study, plan: ModelPlan, tree: xr.DataTree, data: Path, batch: Path | None) -> Subject:
@@ -101,14 +124,15 @@ def group(each: Asked, found: pd.DataFrame) -> xr.Dataset:
     return analyses.to_dataset(found, each.analysis.columns, **attrs)
 
 
-def source(gathered: Path) -> str:
-    """What tells the store of a model from another: the digest of its manifest."""
-    return manifest.digest({name: list(entry) for name, entry in manifest.read(gathered).items()})
+def source(*gathered: Path) -> str:
+    """What tells the stores of models from others: the digests of their manifests."""
+    manifests = [manifest.read(path) for path in gathered]
+    return " ".join(manifest.digest({name: list(entry) for name, entry in m.items()}) for m in manifests)
 
 
-def is_current(made: Path, gathered: Path) -> bool:
+def is_current(made: Path, *gathered: Path) -> bool:
     """Whether the analyses ``made`` stand on the fits and tests ``gathered`` as they are now."""
     if not made.exists():
         return False
     (told,) = [node.attrs[SOURCE] for node in zarr_io.open(made)["analyses"].children.values()]
-    return told == source(gathered)
+    return told == source(*gathered)

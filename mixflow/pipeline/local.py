@@ -9,6 +9,7 @@ from mixflow.errors import MixflowError, Problem
 from mixflow.pipeline import by_command
 from mixflow.pipeline.paths import Paths
 from mixflow.study.config import Study
+from mixflow.study.others import others
 from mixflow.study.plan import Plan, load_plan
 
 Tell = Callable[[str], None]
@@ -78,8 +79,14 @@ def analyse(study: Study, models: Sequence[str], tell: Tell) -> None:
     by_command.note(paths, "analyse", "assemble")
     for model in chosen:
         gathered = _needed(paths.model(model), "test")
-        tell(step.run(study, model, gathered, data, paths.analyses(model), harmonised))
+        beside = [_needed(path, "test") for path in _beside(paths, plan, model)]
+        tell(step.run(study, model, gathered, data, paths.analyses(model), harmonised, beside))
     _assemble(study, tell)
+
+
+def _beside(paths: Paths, plan: Plan, model: str) -> list[Path]:
+    """The stores of the models that the analyses of a model name."""
+    return [paths.model(name) for name in others(plan.model(model))]
 
 
 def _assemble(study: Study, tell: Tell) -> None:
@@ -90,7 +97,8 @@ def _assemble(study: Study, tell: Tell) -> None:
     paths, plan = Paths(study.name), load_plan(study)
     stores = [_needed(paths.model(model), "test") for model in plan.names]
     having = [model.name for model in plan.models if model.analyses]
-    current = [name for name in having if is_current(paths.analyses(name), paths.model(name))]
+    made_from = {name: [paths.model(name), *_beside(paths, plan, name)] for name in having}
+    current = [name for name in having if is_current(paths.analyses(name), *made_from[name])]
     data, batch = _needed(paths.data, "batch"), _needed(paths.batch, "batch")
     tell(assemble.run(study, data, batch, stores, paths.store, [paths.analyses(name) for name in current]))
     left = [name for name in having if name not in current]

@@ -18,6 +18,7 @@ from mixflow.pipeline.paths import Paths
 from mixflow.study import config as config_module
 from mixflow.study.columns import fixed_columns, kept_columns, terms_of
 from mixflow.study.config import FAMILY_KEYS, Study
+from mixflow.study.others import others
 from mixflow.study.plan import Plan, load_plan
 from mixflow.study.structure import needs_kenward_roger
 
@@ -79,6 +80,10 @@ class Workflow:
     def analyses(self) -> list[str]:
         """The stores of the analyses, of the models that have any."""
         return [str(self.paths.analyses(model.name)) for model in self.plan.models if model.analyses]
+
+    def others(self, model: str) -> list[str]:
+        """The stores of other models whose tests the analyses of a model read."""
+        return [str(self.paths.model(name)) for name in others(self.plan.model(model))]
 
     def settings(self, step: str) -> str:
         """Hash of the part of the config that ``step`` depends on; another value runs the step again."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixflow.errors import MixflowError, Problem
 from mixflow.study import families, precision, schema
+from mixflow.study.others import check_others, others
 from mixflow.study.rules import near
 from mixflow.study.structure import design_of, fit_options
 from mixflow.study.study import ModelConfig, Study
@@ -84,6 +85,7 @@ def check(study: Study, model: ModelConfig) -> Iterator[Problem]:
             continue
         yield from _kind(study, keys, model, registry[wanted])
         yield from _options(study, keys, registry[wanted], options)
+    yield from check_others(study, model)
 
 
 def _kind(study: Study, keys: tuple[str, ...], model: ModelConfig, analysis: Analysis) -> Iterator[Problem]:
@@ -165,7 +167,7 @@ def rehearse(study: Study, model: ModelConfig, frame: pd.DataFrame, labels: Labe
     without features is left to the run itself, with a line in the log.
     """
     try:
-        subject = _without_features(study, model, frame, labels)
+        subject = _with_others(_without_features(study, model, frame, labels), model)
     except MixflowError:
         return  # told at its own place: the model itself, or a contrast, is wrong
     for each in asked(study, model):
@@ -175,6 +177,14 @@ def rehearse(study: Study, model: ModelConfig, frame: pd.DataFrame, labels: Labe
             yield from placed(study, model, each.name, error)
         except Exception as error:
             LOGGER.warning("analysis %s could not be tried without features: %r", each.name, error)
+
+
+def _with_others(subject: Subject, model: ModelConfig) -> Subject:
+    """The subject with no tests of each model that its analyses name."""
+    import pandas as pd
+
+    none = pd.DataFrame(columns=["feature", "contrast", "estimate", "p_value"])
+    return replace(subject, others=dict.fromkeys(others(model), none))
 
 
 def _without_features(study: Study, model: ModelConfig, frame: pd.DataFrame, labels: Labels) -> Subject:

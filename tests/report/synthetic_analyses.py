@@ -77,11 +77,15 @@ TEXTS = {
     "equivalent": ["yes", "no"],
     "comparison": ["T vs R"],
     "of": ["high", "low"],
+    "leading": ["this model", "presence"],
+    "direction": ["same", "opposite"],
 }
 """Values of columns of text; every combination of the first found of `SPLIT` is a row of a feature."""
 SPLIT = {
     "moderated": "contrast",
     "averaged_tests": "contrast",
+    "joint": "contrast",
+    "median_contrasts": "contrast",
     "terms": "term",
     "slopes": "quantity",
     "intervals": "quantity",

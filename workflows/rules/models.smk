@@ -45,6 +45,7 @@ rule analyse:
     input:
         **STUDY.fit_inputs(),
         model=rules.gather.output[0],
+        others=lambda wildcards: STUDY.others(wildcards.model),
     output:
         directory(PATHS.work / "analyses" / "{model}.zarr"),
     log:

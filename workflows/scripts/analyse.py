@@ -17,5 +17,6 @@ with job.running(snakemake.log[0], snakemake.threads, "analyse") as done:
             Path(snakemake.input.data),
             Path(snakemake.output[0]),
             Path(batch) if batch else None,
+            [Path(other) for other in snakemake.input.others],
         )
     )

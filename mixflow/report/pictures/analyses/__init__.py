@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mixflow.report.pictures.analyses import curves, groups, over_features, shares, shrinkage
+from mixflow.report.pictures.analyses import beside, curves, groups, over_features, shares, shrinkage
 from mixflow.report.pictures.base import Picture
 from mixflow.report.shown import Shown
 
@@ -15,8 +15,10 @@ DRAWN: dict[str, Callable[[Shown], list[Picture]]] = {
     "equivalence": over_features.equivalence,
     "icc": over_features.icc,
     "intervals": over_features.quantities,
+    "joint": beside.joint,
     "lrt": shares.p_values,
     "means": curves.means,
+    "median_contrasts": beside.median_contrasts,
     "moderated": shrinkage.moderated,
     "moderated_components": shrinkage.components,
     "partition": shares.partition,
