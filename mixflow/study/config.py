@@ -220,7 +220,7 @@ def _model(name: str, raw: dict[str, Any], columns: dict[str, Column], find: _Fi
         include={column: _names(levels) for column, levels in raw["include"].items()},
         exclude={column: _names(levels) for column, levels in raw["exclude"].items()},
         compare_to=raw["compare_to"],
-        df=raw["df"] if raw["family"] == GAUSSIAN else "z",
+        df=(raw["df"] or "satterthwaite") if raw["family"] == GAUSSIAN else "z",
         residual=raw["residual"],
         dispersion=raw["dispersion"],
         weights=raw["weights"],

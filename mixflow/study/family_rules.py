@@ -59,7 +59,7 @@ def _generalised(study: Study, model: ModelConfig) -> Iterator[Problem]:
                 "leave it out, or use family: gaussian"
             )  # fmt: skip
             yield _problem(study, model, key, message, remedy)
-    if written["df"] != "z" and ("models", model.name, "df") in study.lines:
+    if written["df"] not in (None, "z"):
         message = "tests of a generalised model are z tests"
         yield _problem(study, model, "df", message, "remove `df`, or write `df: z`")
     yield from _response(study, model)

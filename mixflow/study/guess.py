@@ -20,6 +20,8 @@ UNIT = r"(\w*_)?(subject|patient|animal|mouse|donor|individual|participant|perso
 COVARIATE = r"age|age_?years|sex|gender|male|female|bmi"
 QC = r"(pooled_?)?qc\d*|pool(ed)?|quality_?control"
 BLANK = r"blanks?"
+LIBRARY_SIZE = "library_size"
+"""The total counts of a sample, beside the sheet's columns (`mixflow.study.library`)."""
 MAX_LEVELS = 12
 """Levels that are written out in the config."""
 WHOLE_INTENSITY = 1e4
@@ -28,7 +30,7 @@ FEW_VALUES = 10
 """A number with at most so many values may describe samples."""
 NEIGHBOURS = 20
 """Columns after such numbers that are looked at; most of them must have many values."""
-TRANSFORM = {"intensity": ("log2", "median"), "count": ("clr", "none"), "proportion": ("asin_sqrt", "none")}
+TRANSFORM = {"intensity": ("log2", "median"), "proportion": ("asin_sqrt", "none")}
 
 
 @dataclass
@@ -138,6 +140,11 @@ def formula(fixed: list[str], groups: list[str]) -> str:
 
     terms = [*map(quoted, dict.fromkeys(fixed)), *(f"(1 | {quoted(group)})" for group in groups)]
     return "~ " + (" + ".join(terms if fixed else ["1", *terms]) or "1")
+
+
+def counted(found: str) -> dict[str, Any]:
+    """The keys of a model of counts: negative binomial, per what was counted in a sample."""
+    return {"formula": f"{found} + offset(log({LIBRARY_SIZE}))", "family": "nbinom2"}
 
 
 def _named(name: object, pattern: str) -> bool:

@@ -116,11 +116,17 @@ def _cells(table: Path, options: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _remarks(values: dict[str, Any], data: RawTable) -> dict[str, str]:
-    """Said beside what was guessed: at which columns the measurements begin."""
-    if "sample_columns" not in values["data"]["options"]:
-        return {}
-    first = ", ".join(f"`{' '.join(name.split())}`" for name in data.feature_ids[:3])
-    return {"data.options.sample_columns": f"measurements begin at {first}"}
+    """Said beside what was guessed: at which columns the measurements begin, what else counts could be."""
+    said = {}
+    if "family" in values["models"]["main"]:
+        said["models.main.family"] = (
+            "counts; for a linear model of log-ratios instead: gaussian, without the offset, and "
+            "preprocess.transform: clr"
+        )
+    if "sample_columns" in values["data"]["options"]:
+        first = ", ".join(f"`{' '.join(name.split())}`" for name in data.feature_ids[:3])
+        said["data.options.sample_columns"] = f"measurements begin at {first}"
+    return said
 
 
 def _read_by_id(table: Path, known: Mapping[str, Any], options: dict[str, Any]) -> RawTable:
@@ -184,8 +190,13 @@ def _values(
         },
         "preprocess": {"transform": transform, "normalise": normalise, **_summarised(data)},
         "batch": {"factors": found.batch},
-        "models": {"main": {"formula": found.formula, "contrasts": found.contrasts}},
+        "models": {"main": _model(found, scale)},
     }
+
+
+def _model(found: guess.Guess, scale: str) -> dict[str, Any]:
+    model: dict[str, Any] = {"formula": found.formula, "contrasts": found.contrasts}
+    return model | guess.counted(found.formula) if scale == "count" else model
 
 
 def _summarised(data: RawTable) -> dict[str, Any]:
@@ -217,6 +228,7 @@ def _guessed(values: dict[str, Any], data: RawTable) -> set[str]:
         "batch.factors",
         "samples.unit",
         "samples.id",
+        *(["models.main.family"] if "family" in values["models"]["main"] else []),
         *(["samples.sheet"] if values["samples"]["sheet"] else []),
     }
     keys |= {f"samples.columns.{name}" for name in values["samples"]["columns"]}

@@ -8,6 +8,7 @@ import pytest
 
 import mixflow
 from mixflow.errors import MixflowError
+from mixflow.store import fits, zarr_io
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +117,15 @@ def test_what_needs_the_values_again_is_refused(two_columns, tmp_path):
         lambda: two_columns.simulate(1),
         lambda: two_columns.anova(two_columns),
         lambda: two_columns.r2(),
-        lambda: two_columns.save(tmp_path / "fit.zarr"),
         lambda: two_columns.analyse("moderated"),
     ):
         with pytest.raises(MixflowError, match="not available for generalised models"):
             attempt()
+
+
+def test_a_saved_fit_comes_back_from_its_store(two_columns, tmp_path):
+    path = two_columns.save(tmp_path / "fit.zarr")
+    stored = fits.from_dataset(zarr_io.group(zarr_io.load(path), "fits/model"))
+    assert (stored.family, stored.link, stored.nodes) == ("binomial", "logit", 1)
+    np.testing.assert_array_equal(stored.joint_cov, two_columns.model.joint_cov)
+    np.testing.assert_array_equal(stored.beta, two_columns.model.beta)

@@ -9,6 +9,7 @@ from mixflow.study import guess
 from mixflow.study.config import load
 from mixflow.study.init import init
 from mixflow.study.validate import validate
+from tests.pipeline import counts
 
 
 def test_table_and_sheet(files, tmp_path):
@@ -190,3 +191,14 @@ def test_few_values_everywhere_tell_nothing():
     assert guess.sample_columns(cells, ["Arm"]) == ["Arm"]
     cells["text"] = "x"  # a text column behind the measurements
     assert guess.sample_columns(cells, ["Arm", "text"]) == ["Arm", "text"]
+
+
+def test_counts_are_given_a_family_and_the_size_of_their_library(tmp_path):
+    counts.write(tmp_path / "old")
+    (config,) = init(tmp_path / "old" / "table.tsv", tmp_path / "old" / "samples.tsv", tmp_path / "new")
+    model = load(config).headline
+    assert model.family == "nbinom2" and model.formula.endswith("+ offset(log(library_size))")
+    assert load(config).preprocess.transform == "none"
+    text = config.read_text(encoding="utf-8")
+    assert "family: nbinom2  # please check: counts; for a linear model of log-ratios" in text
+    assert validate(config, data=True) == []
