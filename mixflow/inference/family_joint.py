@@ -37,12 +37,15 @@ class FamilyHenderson:
         place, factors = self._places(one.fit.theta, p)
         lam = block_diag(*(np.kron(np.eye(len(own)), factors[name]) for name, own in place.items()))
         z = loadings(self.rows, 0, np.ones(len(x))) @ lam
-        eta = (fixed_predictors(one, self.rows) + modes_part(one, self.rows))[0]
-        first, second = row_slopes(one, eta)
+        random = modes_part(one, self.rows)
+        first, second = row_slopes(one, (fixed_predictors(one, self.rows) + random)[0])
+        w = np.maximum(second[seen, 0, 0], 0.0)
         c = np.hstack([x, np.asarray(z)])[seen]
-        white = np.sqrt(np.maximum(second[seen, 0, 0], 0.0))[:, None] * c
+        white = np.sqrt(w)[:, None] * c
         cross = white.T @ white
-        u = -(c[:, p:].T @ first[seen, 0])
+        # u by a Newton step from the modes: it needs no inverse of Lambda, which may be singular.
+        pull = c[:, p:].T @ (w * random[0, seen, 0] - first[seen, 0])
+        u = np.linalg.solve(cross[p:, p:] + np.eye(len(pull)), pull)
         cov = inverse_of(cross + np.diag(np.repeat([0.0, 1.0], [p, len(u)])))
         effects = np.concatenate([one.fit.solution[0], u])
         root = np.asarray(np.linalg.qr(white, mode="r"))
