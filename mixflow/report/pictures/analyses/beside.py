@@ -64,7 +64,7 @@ def joint(shown: Shown) -> list[Picture]:
         hit = (rows["q_value"] < shown.alpha).to_numpy()
         here = (rows["leading"] == "this model").to_numpy()
         words = (
-            f"{contrast}: {int(hit.sum())} of {len(rows)} features called, {int((hit & here).sum())} led by this model, "
+            f"{contrast}: {int(hit.sum())} of {len(rows)} features called, {int((hit & here).sum())} led here, "
             f"{int((hit & ~here).sum())} by {other}"
         )
         told.append(words)
