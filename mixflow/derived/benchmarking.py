@@ -5,11 +5,14 @@ from __future__ import annotations
 import pandas as pd
 
 from mixflow.derived.analysis import Analysis, Subject, register
+from mixflow.inference import standardised
 from mixflow.inference.benchmarking import COLUMNS, benchmark
 
 
 def run(subject: Subject, *, group: str) -> pd.DataFrame:
     """Every level of the group for every feature."""
+    if subject.generalised is not None:
+        return standardised.benchmark(subject.generalised, group, 1 - subject.alpha)
     return benchmark(subject.fitted, group, 1 - subject.alpha)
 
 
@@ -26,11 +29,14 @@ register(
             " groups were alike (Spiegelhalter 2005): 95 % as a warning, 99.8 % as an alarm. Limits of shrunken"
             " effects allow for the estimated variances (Prasad and Rao 1990) and hold for each group by itself;"
             " ranks are poorly known even where effects are not (Goldstein"
-            " and Spiegelhalter 1996)."
+            " and Spiegelhalter 1996). Of counts and yes/no outcomes raw is the standardised ratio, observed over"
+            " expected events, and shrunken predicted over expected (Normand and Shahian 2007): 1 is a group like"
+            " the middle one; adjusted_rate is the ratio times the overall rate."
         ),
         run=run,
         options={"group": {"type": "string", "description": "Grouping factor to compare: hospital."}},
         required=("group",),
-        columns=COLUMNS,
+        columns=standardised.COLUMNS | COLUMNS,
+        models=("gaussian", "generalised"),
     )
 )

@@ -169,7 +169,7 @@ def _table(
         "conf_low": mode - half * error,
         "conf_high": mode + half * error,
         "reliability": _reliability(variance, fit.mode_sds[group]),
-        "rank": _ranks(mode, (n > 0) & np.isfinite(mode)),
+        "rank": ranks_of(mode, (n > 0) & np.isfinite(mode)),
         "z": raw / chance,
     }
     for name, p in FUNNEL.items():
@@ -192,7 +192,7 @@ def _reliability(variance: np.ndarray, sd: np.ndarray) -> np.ndarray:
     return np.where(variance[:, None] == 0, 0.0, 1 - sd**2 / between)
 
 
-def _ranks(mode: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def ranks_of(mode: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Ranks of the levels seen, 1 = highest. (N, levels)."""
     rank = np.full(mode.shape, np.nan)
     for i, row in enumerate(seen):

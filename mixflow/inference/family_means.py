@@ -74,7 +74,7 @@ def expected(
     found = rowwise(kernel, eta.reshape(-1, d), sd.reshape(-1, d), owns)
     if not slopes:
         empty = np.zeros((n, m, 0, 0))
-        return found.reshape(n, m, -1), empty, empty, empty
+        return found.reshape(n, m, found.shape[1]), empty, empty, empty
     value, by_eta, by_sd, by_own = found
     r = value.shape[1]
     shape = lambda a: a.reshape(n, m, r, -1) if a.size else np.zeros((n, m, r, a.shape[-1]))  # noqa: E731
