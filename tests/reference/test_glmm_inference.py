@@ -8,13 +8,21 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import mixflow
+from mixflow.derived import ANALYSES, Subject
+from mixflow.design import build
+from mixflow.errors import MixflowError
+from mixflow.family import named
+from mixflow.formula import parse
+from mixflow.inference.family_lrt import family_nesting
+from mixflow.inference.generalised import FittedFamily
+from mixflow.model import Fit
 
 FOLDER = Path(__file__).parent / "glmm_inference"
 DATA = Path(__file__).parent / "data"
@@ -95,6 +103,62 @@ def test_profile_limits_are_those_of_glmmtmb(cbpp):
     assert (np.abs(own[1:] - np.array(reference["beta"])) < 1e-3 * error[:, None]).all()
     np.testing.assert_allclose(own[0], reference["sd"], rtol=1e-3)
     assert (found["status"] == "ok").all()
+
+
+def test_a_variance_of_zero_has_its_lower_limit_at_the_boundary():
+    """Counts as even as they can be: no variance between herds."""
+    table = frame("cbpp__lme4")
+    share = table["period"].map({"1": 0.22, "2": 0.1, "3": 0.08, "4": 0.05})
+    table["incidence"] = np.round(table["size"] * share)
+    found = mixflow.fit(CBPP, table, family="binomial")
+    assert found.status.iloc[0] == "singular"
+    limits = found.confint("profile").iloc[0]
+    assert limits["conf_low"] == 0
+    assert 0 < limits["conf_high"] < 1
+    assert limits["status"] == "at the boundary"
+    assert found.confint().iloc[0]["status"] == "not defined"
+
+
+def test_the_analyses_take_generalised_models(cbpp):
+    fitted = cbpp.outcome
+    subject = Subject(fitted.fit, fitted.design, cbpp.values, df="z", generalised=fitted)
+    found = ANALYSES["lrt"].run(subject, null="~ (1 | herd)").iloc[0]
+    assert np.isclose(found["statistic"], theirs("glmm_inference")["lrt"]["statistic"], atol=1e-5)
+    limits = ANALYSES["intervals"].run(subject, method="wald")
+    pd.testing.assert_frame_equal(limits, cbpp.confint())
+    for name in ("lrt", "intervals", "smooths", "smooth_edf"):
+        assert "generalised" in ANALYSES[name].models
+
+
+def test_what_is_not_nested_is_refused(cbpp):
+    table = frame("cbpp__lme4")
+    other = mixflow.fit("incidence ~ 1", table, family="poisson")
+    with pytest.raises(MixflowError, match="not of the same outcomes"):
+        cbpp.anova(other)
+    rates = mixflow.fit("incidence ~ period", table, family="poisson")
+    with pytest.raises(MixflowError, match="same number of parameters"):
+        other.anova(mixflow.fit("incidence ~ 1", table, family="poisson"))
+    assert rates.anova(other).iloc[0]["df"] == 3
+
+
+@pytest.mark.parametrize(
+    ("null", "full", "boundary", "several"),
+    [
+        (("poisson", "~ 1"), ("nbinom2", "~ 1"), True, False),
+        (("poisson", "~ 1"), ("nbinom2", "~ x"), False, True),
+        (("nbinom2", "~ 1"), ("nbinom2", "~ x"), False, False),
+    ],
+)
+def test_a_dispersion_is_tested_at_the_end_of_its_range(null, full, boundary, several):
+    table = pd.DataFrame({"x": np.arange(6.0), "g": list("aabbcc")})
+
+    def model(family: str, dispersion: str) -> FittedFamily:
+        formulas = {"mu": "~ x"} | ({"dispersion": dispersion} if family != "poisson" else {})
+        designs = {name: build(parse(text), table) for name, text in formulas.items()}
+        return FittedFamily(cast(Fit, None), designs, named(family), np.zeros((1, 6, 1)))
+
+    how = family_nesting(model(*null), model(*full))
+    assert (how.boundary, how.several) == (boundary, several)
 
 
 def test_the_bootstrap_is_the_same_for_the_same_seed(cbpp):
