@@ -80,7 +80,8 @@ class Result:
             else:
                 sd = np.sqrt(variance)
             rows.append(pd.DataFrame(row | {"variance": variance, "std_dev": sd, "correlation": correlation}))
-        return _by_feature(rows, fit.feature_ids)
+        names = ["feature", "group", "term", "term_2", "variance", "std_dev", "correlation"]
+        return _by_feature(rows, fit.feature_ids) if rows else pd.DataFrame(columns=names)
 
     @cached_property
     def structure(self) -> pd.DataFrame:

@@ -11,6 +11,8 @@ from mixflow.covariance import Unstructured
 from mixflow.design.generalised import Shape, Shared
 from mixflow.design.layout import Layout
 from mixflow.design.observed import Observed
+from mixflow.family import Cumulative
+from mixflow.family.cumulative import HELD
 from mixflow.likelihood.exact import group_factor
 from mixflow.likelihood.generalised import Effects, Sample, scaled_effects
 from mixflow.likelihood.laplace import curvature
@@ -49,7 +51,8 @@ def directions(shape: Shape, found: Optima, observed: list[Observed]) -> Directi
             out[i, shape.starts[j] + rank : shape.starts[j + 1]] = True
     bound = on_boundary(shape.layout, found.psi[:, shape.theta])
     out[:, shape.theta] |= bound
-    out[:, shape.own] |= (found.hessian[:, shape.own] == 0).all(axis=2)  # of a category that is not there
+    if isinstance(shape.family, Cumulative):
+        out[:, shape.own] |= found.psi[:, shape.own] > HELD - 1.0  # gaps above categories that are not there
     hessian = np.where(out[:, :, None] | out[:, None, :], np.eye(shape.n_psi), found.hessian)
     fine = np.asarray(np.isfinite(hessian).all(axis=(1, 2)))
     values, vectors = np.linalg.eigh(np.where(fine[:, None, None], hessian, np.eye(shape.n_psi)))

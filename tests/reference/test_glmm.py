@@ -1,4 +1,4 @@
-"""Generalised mixed models beside glmmTMB (Laplace) and lme4 (quadrature); glmm/glmm.R wrote the values.
+"""Generalised mixed models beside R; glmm/glmm.R wrote the values (its head says which package answers which case).
 
 The optimum is not below R's, estimates lie within 1e-3 of R's standard errors, and these agree to 1 %.
 """
@@ -10,36 +10,54 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mixflow
 from tests.reference.glmm_cases import CASES, frame, options
 
 LOGLIK = 1e-5
-PLAIN = ("cbpp", "cbpp_agq9")
+PLAIN = ("cbpp", "cbpp_agq9", "wine_fixed")
 """Compiled in seconds: these run with every `make test`."""
 
 
 def check(case: str, reference: Path) -> None:
     theirs = json.loads((reference / "glmm" / "glmm.json").read_text())[case]
     found = mixflow.fit(CASES[case]["formula"], frame(reference / "data", case), **options(case))
-    assert found.status.iloc[0] in ("ok", "singular")
+    assert found.status.iloc[0] in expected(case)
     assert found.loglik.iloc[0] > theirs["loglik"] - 1e-6
     assert abs(found.loglik.iloc[0] - theirs["loglik"]) < LOGLIK
     for component, part in theirs["parts"].items():
-        own = found.coefficients[found.coefficients["component"] == component]
-        estimate, error = numbers(part["estimate"]), numbers(part["se"])
-        assert len(own) == len(estimate)
-        np.testing.assert_array_less(np.abs(own["estimate"] - estimate), 1e-3 * error)
-        np.testing.assert_allclose(own["std_error"], error, rtol=1e-2)
-    sds = np.sort([sd for name, sd in theirs["sd"].items()])
+        own = distinct(found.coefficients[found.coefficients["component"] == component])
+        same(own, numbers(part["estimate"]), numbers(part["se"]))
     ours = found.variance_components["std_dev"].dropna()
-    np.testing.assert_allclose(np.sort(ours), sds, rtol=1e-3)
+    np.testing.assert_allclose(np.sort(ours), np.sort(numbers(theirs["sd"])), rtol=1e-3, atol=1e-4)
+
+
+def expected(case: str) -> tuple[str, ...]:
+    """Statuses that the case may end with."""
+    return ("simpler family",) if "simpler" in CASES[case] else ("ok", "singular")
+
+
+def distinct(table: pd.DataFrame) -> pd.DataFrame:
+    """Without the thresholds beside categories that nobody chose: infinite, or those of their neighbours."""
+    own = table[~np.isinf(table["estimate"])]
+    return own.drop_duplicates("estimate") if (own["component"] == "family").all() else own
+
+
+def same(own: pd.DataFrame, estimate: np.ndarray, error: np.ndarray) -> None:
+    """Estimates and standard errors; what has no finite estimate (null) has no standard error here."""
+    assert len(own) == len(estimate)
+    known = np.isfinite(error)
+    assert np.isnan(own["std_error"][~known]).all()
+    np.testing.assert_array_less(np.abs(own["estimate"] - estimate)[known], 1e-3 * error[known])
+    np.testing.assert_allclose(own["std_error"][known], error[known], rtol=1e-2)
 
 
 def numbers(values: Any) -> np.ndarray:
-    """A vector of one is a number in R's JSON."""
-    return np.atleast_1d(np.asarray(values, dtype=float))
+    """A vector of one is a number in R's JSON, and standard deviations of older entries have names."""
+    plain = list(values.values()) if isinstance(values, dict) else values
+    return np.atleast_1d(np.asarray(plain, dtype=float))
 
 
 @pytest.mark.parametrize("case", PLAIN)
