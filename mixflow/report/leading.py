@@ -19,12 +19,22 @@ LEADING = {
     "icc": "icc",
     "design_effect": "design_effect",
     "benchmarking": "z",
+    "families": "delta",
+    "residual_quantiles": "residual",
     "smooth_edf": "p_value",
 }
 """The column that an analysis is about, where that is no p: largest first."""
-TOGETHER = ("intervals", "smooths", "moderated_components", "partition", "means")
+TOGETHER = (
+    "intervals",
+    "smooths",
+    "moderated_components",
+    "partition",
+    "means",
+    "families",
+    "residual_quantiles",
+)
 """Analyses whose rows of one feature are read together."""
-PARTS = ("contrast", "term", "term_2", "quantity", "smooth", "at", "level", "source", "of")
+PARTS = ("contrast", "term", "term_2", "quantity", "smooth", "at", "level", "source", "of", "check")
 """Columns that split a table into parts; each part gives its first rows."""
 
 

@@ -31,7 +31,7 @@ def add(
 def dataset(name: str, table: pd.DataFrame, options: dict[str, Any]) -> xr.Dataset:
     """The group of one analysis as the step `analyse` writes it."""
     own = ANALYSES[name]
-    assert list(table) == list(own.columns), name
+    assert list(table) == [column for column in own.columns if column in table], name
     words = {key: getattr(own, key) for key in ("title", "purpose", "help")}
     return analyses.to_dataset(table, own.columns, analysis=name, options=json.dumps(options), **words)
 
@@ -41,6 +41,7 @@ def r2(ids: list[str]) -> pd.DataFrame:
     n = len(ids)
     marginal = np.linspace(0.02, 0.6, n)
     table = pd.DataFrame({"feature": ids, "r2_marginal": marginal, "r2_conditional": marginal + 0.2})
+    table["icc"] = 0.2
     table["var_fixed"], table["var_random"], table["var_residual"] = marginal, 0.2, 0.8 - marginal
     table["status"] = "ok"
     table.loc[2, ["r2_marginal", "r2_conditional", "var_fixed", "var_random", "var_residual"]] = np.nan
@@ -76,6 +77,11 @@ TEXTS = {
     "at": ["40 (mean - sd)", "50 (mean)"],
     "equivalent": ["yes", "no"],
     "comparison": ["T vs R"],
+    "check": ["uniformity", "dispersion", "zeros", "outliers"],
+    "family": ["poisson", "nbinom2", "nbinom2 + zi"],
+    "best": ["yes", "", ""],
+    "scale": ["ratio"],
+    "meaning": ["as the model expects"],
     "of": ["high", "low"],
     "leading": ["this model", "presence"],
     "direction": ["same", "opposite"],
@@ -95,6 +101,8 @@ SPLIT = {
     "benchmarking": "level",
     "slopes_by": "at",
     "means": "of",
+    "residual_checks": "check",
+    "families": "family",
     "moderated_components": "term",
 }
 POINTS = 7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mixflow.report.pictures.analyses import beside, curves, groups, over_features, shares, shrinkage
+from mixflow.report.pictures.analyses import beside, checks, curves, groups, over_features, shares, shrinkage
 from mixflow.report.pictures.base import Picture
 from mixflow.report.shown import Shown
 
@@ -13,6 +13,7 @@ DRAWN: dict[str, Callable[[Shown], list[Picture]]] = {
     "benchmarking": groups.benchmarking,
     "design_effect": shares.design_effect,
     "equivalence": over_features.equivalence,
+    "families": checks.families,
     "icc": over_features.icc,
     "intervals": over_features.quantities,
     "joint": beside.joint,
@@ -23,6 +24,8 @@ DRAWN: dict[str, Callable[[Shown], list[Picture]]] = {
     "moderated_components": shrinkage.components,
     "partition": shares.partition,
     "r2": shares.r2,
+    "residual_checks": checks.residual_checks,
+    "residual_quantiles": checks.residual_quantiles,
     "slopes": over_features.slopes,
     "slopes_by": curves.slopes_by,
     "smooth_edf": shares.smooth_edf,

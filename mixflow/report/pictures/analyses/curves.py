@@ -127,10 +127,15 @@ def means(shown: Shown) -> list[Picture]:
 
 def _mean_panel(shown: Shown, rows: pd.DataFrame) -> Panel:
     name, lines = str(rows["name"].iloc[0]), (0.0,) if shown.options.get("contrast") else ()
-    own = rows.assign(name=rows["of"].astype(str))
+    own, label = rows.assign(name=rows["of"].astype(str)), shown.unit
+    if "response" in own and np.isfinite(own["response"]).any():  # of counts and yes/no: not the link's scale
+        own = own.assign(
+            estimate=own["response"], conf_low=own["response_low"], conf_high=own["response_high"]
+        )
+        lines, label = tuple(line + 1.0 for line in lines), str(own["scale"].iloc[0])
 
     def draw(ax: Axes) -> None:
-        parts.intervals(ax, own, shown.unit, None, lines, sort=False)
+        parts.intervals(ax, own, label, None, lines, sort=False)
 
     told = "; ".join(f"{at} {e:.3g}" for at, e in zip(own["name"], own["estimate"], strict=True))
     return Panel(draw, f"{name}: {told}.", short(name, 40), parts.height(len(rows)))

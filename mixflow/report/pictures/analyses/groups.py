@@ -22,11 +22,13 @@ def benchmarking(shown: Shown) -> list[Picture]:
     if not chosen:
         return []
     panels = [panel for f in chosen for panel in _both(shown, known[known["feature"] == f])]
+    like = _like(shown)
+    what, raw = ("standardised ratio", "ratio") if like else ("effect", "mean")
     which = "" if shown.n_features == 1 else f" of the {len(chosen)} features with the level farthest out"
     caption = (
-        f"Levels{which}. Left: shrunken effects with {100 * shown.level:.3g} % limits (blue: the limits exclude "
-        "zero), crosses: raw means. Right: raw means by size; lines: 95 % (dashed) and 99.8 % of levels that are "
-        "all alike lie within; named: outside 99.8 %."
+        f"Levels{which}. Left: shrunken {what}s with {100 * shown.level:.3g} % limits (blue: the limits exclude "
+        f"{'one' if like else 'zero'}), crosses: raw {raw}s. Right: raw {raw}s by size; lines: 95 % (dashed) and "
+        "99.8 % of levels that are all alike lie within; named: outside 99.8 %."
     )
     return [Picture(parts.picture_name(shown), caption, tuple(panels), known[known["feature"].isin(chosen)])]
 
@@ -35,7 +37,8 @@ def _both(shown: Shown, rows: pd.DataFrame) -> tuple[Panel, Panel]:
     name = str(rows["name"].iloc[0])
     top = rows.nsmallest(3, "rank")["level"].astype(str)
     alt = f"{name}: {len(rows)} levels; highest {', '.join(top)}."
-    apart = ((rows["conf_low"] > 0) | (rows["conf_high"] < 0)).to_numpy()
+    like = _like(shown)
+    apart = ((rows["conf_low"] > like) | (rows["conf_high"] < like)).to_numpy()
     outside = _outside(rows)
     told = f"{int(outside.sum())} of {len(rows)} levels lie outside 99.8 % funnel limits"
     names = ", ".join(rows.loc[outside, "level"].astype(str).head(NAMED_OUTSIDE))
@@ -51,12 +54,19 @@ def _both(shown: Shown, rows: pd.DataFrame) -> tuple[Panel, Panel]:
     )
 
 
+def _like(shown: Shown) -> float:
+    """A level like all others: ratio 1 of counts and yes/no outcomes, else difference 0."""
+    return 1.0 if "expected" in shown.table else 0.0
+
+
 def _outside(rows: pd.DataFrame) -> np.ndarray:
     return ((rows["raw"] < rows["funnel_low_998"]) | (rows["raw"] > rows["funnel_high_998"])).to_numpy()
 
 
 def _caterpillar(ax: Axes, rows: pd.DataFrame, apart: np.ndarray, shown: Shown) -> None:
-    parts.intervals(ax, rows, f"effect ({shown.unit})", apart, (0.0,), "shrunken")
+    like = _like(shown)
+    label = "standardised ratio" if like else f"effect ({shown.unit})"
+    parts.intervals(ax, rows, label, apart, (like,), "shrunken")
     order = rows.sort_values("shrunken", kind="stable")
     y = np.arange(len(order))
     points(ax, order["raw"], y, INK, "x", 9, alpha=0.6, linewidths=0.7)
@@ -80,7 +90,8 @@ def _funnel(ax: Axes, rows: pd.DataFrame, outside: np.ndarray, shown: Shown) -> 
         ax.annotate(
             short(str(row.name), 16), (row.n, row.raw), (3, 3), textcoords="offset points", fontsize=6
         )
-    ax.axhline(0, color=INK, lw=0.6)
+    like = _like(shown)
+    ax.axhline(like, color=INK, lw=0.6)
     ax.set_xlabel("values of the level")
-    ax.set_ylabel(f"raw mean ({shown.unit})")
+    ax.set_ylabel("raw ratio, observed / expected" if like else f"raw mean ({shown.unit})")
     light_grid(ax)
