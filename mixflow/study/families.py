@@ -213,7 +213,7 @@ def support(
             continue
         at = next(i for i in seen if family.problems(own[[i]]) is not None)
         told = re.sub(r" \(at position 1\)", "", str(family.problems(own[[at]])))
-        found.append((f"{told} (feature {name}, sample {samples[at]})", own[at].tolist()))
+        found.append((f"{told} (feature {name}, sample {samples[int(at)]})", own[at].tolist()))
     place = study.place("models", model.name, "trials" if model.trials else "family")
     remedy = (
         f"the values are the successes among as many trials as the column `{model.trials}` says: correct it"
