@@ -1,20 +1,25 @@
 """The fit of one feature as a reader sees it: means of the groups, or a line, at the average of all else.
 
 The columns of the design are made from the names of the coefficients (`(Intercept)`, `age`, `AD[AD]`,
-products with `:`), which is all that the store says of them; a model with any other column (a spline, a
-function) has no drawn fit. Nor has one with an offset, which is no column and not in the store.
+products with `:`), which is all that the store says of them; a model with any other column (a
+spline) has no drawn fit.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from mixflow.formula import parse
+from mixflow.errors import MixflowError
 from mixflow.report.model import ModelView
 from mixflow.report.view import View
+
+if TYPE_CHECKING:
+    from mixflow.family import Family
 
 _LEVEL = re.compile(r"(?P<factor>.+)\[(?P<level>[^\]]*)\]")
 Z95 = 1.959963984540054
@@ -44,37 +49,76 @@ def _part(part: str, sheet: pd.DataFrame) -> np.ndarray | None:
         return sheet[plain].to_numpy(float)
     found = _LEVEL.fullmatch(part)
     name = found["factor"].strip("`") if found else ""
-    if found is None or name not in sheet:
+    if found is None:
+        return _expression(part, sheet)
+    if name not in sheet:
         return None
     return (sheet[name].astype(str) == found["level"]).to_numpy(float)
 
 
-def has_offset(model: ModelView) -> bool:
-    """Whether the formula adds an offset, which `beta` alone leaves out."""
-    return bool(parse(model.formula).offset)
+def _expression(text: str, sheet: pd.DataFrame) -> np.ndarray | None:
+    """A function of columns, such as log(reads); None for what is none (a spline has parts)."""
+    from mixflow.design.terms import evaluate
+
+    try:
+        return evaluate(text, sheet, finite=False)
+    except (MixflowError, NameError, SyntaxError):
+        return None
 
 
-def weights(view: View, model: ModelView, factor: str, values: list) -> np.ndarray | None:
+def weights(view: View, model: ModelView, factor: str, values: list) -> dict[str, np.ndarray] | None:
     """For each value of ``factor`` the mean design row over the model's samples with ``factor`` set to it.
 
-    None where the fit cannot be drawn from coefficients. ``values`` are levels that the samples hold: the row
-    of another level would be that of the reference.
+    One matrix (value, coefficient) for each predictor by its name, ``mu`` first. None where the fit cannot be
+    drawn from coefficients. ``values`` are levels that the samples hold: the row of another level would be that
+    of the reference.
     """
     sheet = view.samples.loc[model.rows] if model.rows else view.samples
-    if factor not in sheet or has_offset(model):
+    if factor not in sheet:
         return None
-    rows = [design(model.coefs, sheet.assign(**{factor: value})) for value in values]
-    return (
-        None
-        if any(r is None for r in rows)
-        else np.array([np.nanmean(r, axis=0) for r in rows if r is not None])
+    found = {}
+    for predictor, coefs in model.predictors.items():
+        rows = [design(coefs, sheet.assign(**{factor: value})) for value in values]
+        if any(r is None for r in rows):
+            return None
+        found[predictor] = np.array([np.nanmean(r, axis=0) for r in rows if r is not None])
+    return found
+
+
+def means(model: ModelView, feature: str, rows: dict[str, np.ndarray], offset: float) -> pd.DataFrame:
+    """Model means at ``rows`` on the scale of the response, with limits at 1.96 standard errors of mu.
+
+    ``offset`` is added to mu. Random effects are zero: with a link, that is a typical level, not an average.
+    """
+    at = model.position[feature]
+    beta, cov = model.fit["beta"].values[at], model.fit["beta_cov"].values[at]
+    mu = rows["mu"]
+    mean = np.where(mu == 0, 0.0, mu * beta).sum(axis=1) + offset
+    error = np.sqrt(np.einsum("kc,cd,kd->k", mu, cov, mu))
+    ends = {"mean": mean, "low": mean - Z95 * error, "high": mean + Z95 * error}
+    if model.scale.linear:
+        return pd.DataFrame(ends)
+    others = [_other(model, at, name, own) for name, own in rows.items() if name != "mu"]
+    free = model.fit["free"].values[at]
+    return pd.DataFrame(
+        {name: _response(model, np.column_stack([eta, *others]), free) for name, eta in ends.items()}
     )
 
 
-def means(model: ModelView, feature: str, rows: np.ndarray) -> pd.DataFrame:
-    """Model means ``rows @ beta`` with limits at 1.96 standard errors."""
-    at = model.position[feature]
-    beta, cov = model.fit["beta"].values[at], model.fit["beta_cov"].values[at]
-    mean = rows @ beta
-    error = np.sqrt(np.einsum("kc,cd,kd->k", rows, cov, rows))
-    return pd.DataFrame({"mean": mean, "low": mean - Z95 * error, "high": mean + Z95 * error})
+def _other(model: ModelView, at: int, predictor: str, rows: np.ndarray) -> np.ndarray:
+    own = model.fit["more_component"].values == predictor
+    return rows @ model.fit["more"].values[at, own]
+
+
+def _response(model: ModelView, eta: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """The family's mean (value,) at its predictors (value, d); NaN where the own parameters are not all there."""
+    if len(free) != model.scale.family.n_own:
+        return np.full(len(eta), np.nan)
+    return np.asarray(_mean(model.scale.family)(eta, free))
+
+
+@lru_cache(maxsize=16)
+def _mean(family: Family) -> Any:
+    from mixflow.backend import jax
+
+    return jax.jit(jax.vmap(family.mean, (0, None)))

@@ -19,6 +19,7 @@ from mixflow.status import FITTED, MEANING, Status
 from mixflow.study.plan import FEW_LEVELS
 
 FAR = 1.5  # standard deviations within groups at which a level's mean of a number is called different
+FEW_FOR_Z = 20  # levels below which z tests of comparisons between them are doubted
 STRONG = 0.3  # association (Cramer's V, eta, |r|) that is worth a sentence
 
 
@@ -36,7 +37,7 @@ def doubts(view: View) -> list[Doubt]:
     model = view.headline
     found = [*_harmonised(view), *_not_modelled(view), *_confounded(view, model), *_few_levels(view, model)]
     found += [*_drifting(view), *_few_observed_levels(view, model), *_singular(model), *_not_fitted(model)]
-    found += [*_opposite(view), *_disagree(view)]
+    found += [*_opposite(view), *_disagree(view), *_separated(model), *_normal_tests(view, model)]
     return sorted(found, key=lambda d: not d.serious)
 
 
@@ -185,6 +186,34 @@ def _not_fitted(model: ModelView) -> list[Doubt]:
     n = len(model.feature_ids) - model.n_fitted
     text = "They have a status in place of numbers; see how the fits ended."
     return [Doubt(f"{n} of {len(model.feature_ids)} features have no result", text)] if n else []
+
+
+def _separated(model: ModelView) -> list[Doubt]:
+    n, total = model.status_counts().get(Status.SEPARATION, 0), len(model.feature_ids)
+    if not n:
+        return []
+    text = (
+        "All outcomes at some level are zero, or all are one: that coefficient has no finite estimate, and "
+    )
+    text += "comparisons with it are not tested. See how the fits ended."
+    return [Doubt(f"{n:,} of {total:,} features are separated", text)]
+
+
+def _normal_tests(view: View, model: ModelView) -> list[Doubt]:
+    """z tests where few levels stand behind a comparison between them."""
+    if model.scale.linear or not model.contrasts:
+        return []
+    found = []
+    for group in model.groups:
+        place = [str(g) for g in model.fit["group"].values].index(group)
+        n = int(np.max(model.fit["n_levels"].values[:, place], initial=0))
+        if 0 < n < FEW_FOR_Z:
+            text = "Tests of generalised models are z tests, which take variances as known: p-values of comparisons "
+            text += f"between levels of {view.label(group)} are too small with so few of them. Comparisons within "
+            found.append(
+                Doubt(f"z tests with {n} levels of {view.label(group)}", text + "levels suffer less.")
+            )
+    return found
 
 
 def _harmonised(view: View) -> list[Doubt]:

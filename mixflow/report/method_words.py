@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mixflow.formula.residual import parse_residual
+from mixflow.report import family_words
 from mixflow.report.model import ModelView
 from mixflow.report.view import View
 
@@ -108,12 +109,14 @@ def structure(model: ModelView) -> list[str]:
         along = f" along {term.position}" if term.position else ""
         unit = ":".join(term.group)
         found.append(f"Residuals of one {unit} {CORRELATED[term.structure]}{along} ({residual}).")
-    if dispersion:
+    if dispersion and model.scale.linear:
         found.append(f"The residual variance was modelled as log-linear ({dispersion}).")
     related = model.attr("relationship", [])
     weights, variances = str(model.attr("weights", "")), str(model.attr("variances", ""))
     if weights:
-        found.append(f"The residual variance of a sample was inversely proportional to {weights}.")
+        what = "residual variance of a sample was inversely proportional to"
+        what = what if model.scale.linear else "log-likelihood of a sample was multiplied by"
+        found.append(f"The {what} {weights}.")
     if variances:
         found.append(f"Residual variances were known ({variances}) and not estimated.")
     if related:
@@ -122,21 +125,29 @@ def structure(model: ModelView) -> list[str]:
     return [*found, f"Estimates over features, median and middle half: {'; '.join(told)}."] if told else found
 
 
-def others(view: View) -> list[str]:
-    """Models beside the headline whose structure or df method is another one, each in a sentence."""
-    keys = ("residual", "dispersion", "relationship", "weights", "variances")
+def others(view: View, cite: Cite) -> list[str]:
+    """Models beside the headline whose family, structure or df method is another one, each in a sentence."""
+    keys = ("residual", "dispersion", "relationship", "weights", "variances", "family", "link", "zi")
+    keys += ("response", "trials", "nodes")
     headline = [view.headline.df_method, *(view.headline.attr(key, "") for key in keys)]
     found = []
     for model in view.models[1:]:
         if [model.df_method, *(model.attr(key, "") for key in keys)] == headline:
             continue
-        told = structure(model)
+        told = [] if model.scale.linear else [_family(model, cite), *family_words.more(model, cite)]
+        told += structure(model)
         words = DF.get(model.df_method.lower(), ("",))[0]
         if words and model.contrasts and model.is_mixed and model.df_method != view.headline.df_method:
             told.append(f"Its tests have {words}.")
         if told:
             found.append(f"Model '{model.title}' ({model.formula}) was fitted beside it. {' '.join(told)}")
     return found
+
+
+def _family(model: ModelView, cite: Cite) -> str:
+    """'Its distribution is negative binomial with the log link, with Laplace's approximation ...'."""
+    how = f", {family_words.integral(model, cite)}" if model.is_mixed else ""
+    return f"Its distribution is {model.scale.family.title} with the {model.scale.link_words} link{how}."
 
 
 def estimates(model: ModelView) -> list[str]:

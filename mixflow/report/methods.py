@@ -6,7 +6,8 @@ import numpy as np
 import yaml
 
 from mixflow import resources
-from mixflow.report import method_words
+from mixflow.report import family_words, method_words
+from mixflow.report.model import ModelView
 from mixflow.report.story import unmodelled
 from mixflow.report.view import View
 from mixflow.store import analyses
@@ -51,7 +52,7 @@ def methods(view: View) -> tuple[str, list[str]]:
         *method_words.drift(view, cite),
         *_model(view, cite),
         *_tests(view, cite),
-        *method_words.others(view),
+        *method_words.others(view, cite),
         *_analyses(view, cite),
         *_software(view),
     ]
@@ -117,6 +118,8 @@ def _modelled(inside: list[str], absent: list[str]) -> list[str]:
 
 def _model(view: View, cite: _Cited) -> list[str]:
     model = view.headline
+    if not model.scale.linear:
+        return _and_references(model, [family_words.fitted(model, cite), *family_words.more(model, cite)])
     kind = "linear mixed model" if model.is_mixed else "linear model"
     reml = (
         f" by restricted maximum likelihood {cite('reml')}"
@@ -126,8 +129,13 @@ def _model(view: View, cite: _Cited) -> list[str]:
     text = f"For each feature a {kind} ({model.formula}) was fitted to {model.n_samples:,} samples"
     text += reml if model.is_mixed else ""
     text += f", with the likelihood of lme4 {cite('lme4')}." if model.is_mixed else "."
+    return _and_references(model, [text])
+
+
+def _and_references(model: ModelView, told: list[str]) -> list[str]:
+    """``told`` of the model, its structures, and the levels that others are measured against."""
     references = ", ".join(f"{factor}: {level}" for factor, level in model.attr("references", {}).items())
-    told = [text, *method_words.structure(model)]
+    told = [*told, *method_words.structure(model)]
     return [*told, f"Reference levels: {references}."] if references else told
 
 

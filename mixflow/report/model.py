@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixflow.report.scale import LINEAR, Scale
 from mixflow.status import FITTED, MEANING, Status
 
 NUMBERS = ["estimate", "std_error", "df", "statistic", "p_value", "q_value", "conf_low", "conf_high"]
+BESIDE = ("residual", "dispersion", "zi", "trials", "thresholds", "weights", "variances")
+"""Keys of a model's config that a reader is told beside its formula."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,31 @@ class ModelView:
 
     @property
     def beside(self) -> dict[str, str]:
-        """What the config gives the model beside its formula, by the key: residual, dispersion, weights ..."""
-        found = {key: str(self.attr(key, "")) for key in ("residual", "dispersion", "weights", "variances")}
+        """What the config gives the model beside its formula, by the key: family, residual, weights ..."""
+        found = {} if self.scale.linear else {"family": self.scale.name, "link": self.scale.link}
+        found |= {key: str(self.attr(key, "")) for key in BESIDE}
+        found["response"] = (
+            "" if self.attr("response", "values") == "values" else str(self.attr("response", ""))
+        )
+        found["quadrature points"] = str(self.attr("nodes", 1)) if self.attr("nodes", 1) != 1 else ""
         found["relationship"] = ", ".join(self.attr("relationship", []))
         return {key: text for key, text in found.items() if text}
+
+    @cached_property
+    def scale(self) -> Scale:
+        """On which scale its estimates stand."""
+        components = (
+            [str(c) for c in self.fit["more_component"].values] if "more_component" in self.fit else []
+        )
+        return Scale(str(self.attr("family", LINEAR)), str(self.attr("link", "identity")), tuple(components))
+
+    @property
+    def kind(self) -> str:
+        """'a mixed model', 'a generalised linear mixed model (negative binomial)'."""
+        if self.scale.linear:
+            return "a mixed model" if self.is_mixed else "a linear model"
+        mixed = "mixed model" if self.is_mixed else "model"
+        return f"a generalised linear {mixed} ({self.scale.family.title})"
 
     @property
     def words(self) -> str:
@@ -96,6 +120,17 @@ class ModelView:
     @cached_property
     def coefs(self) -> list[str]:
         return [str(c) for c in self.fit["coef"].values]
+
+    @cached_property
+    def predictors(self) -> dict[str, list[str]]:
+        """Coefficients of each predictor by its name, ``mu`` first."""
+        found = {"mu": self.coefs}
+        if self.scale.linear or "more_component" not in self.fit:
+            return found
+        pairs = list(zip(self.fit["more_component"].values, self.fit["more_term"].values, strict=True))
+        for predictor in self.scale.family.predictors[1:]:
+            found[predictor.name] = [str(term) for component, term in pairs if component == predictor.name]
+        return found
 
     @cached_property
     def groups(self) -> list[str]:

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixflow.report import adjusted
+from mixflow.report import adjusted, response
 from mixflow.report.model import ModelView
 from mixflow.report.pictures.quality import grouping
+from mixflow.report.response import YES_NO, Response
 from mixflow.report.view import View
 
 SMALLEST_GROUP = 5
 MOST_LEVELS = 30  # of a grouping factor that serves as an axis
 NO_FIT = "The model has an offset, which differs between samples, so its means are not drawn."
+AVERAGE = "at the average of all else"
+TYPICAL = f"{AVERAGE}, random effects at zero"
 LINE_AT_MOST = 12  # a unit with more samples than this is a site, not a pair
 
 
@@ -27,7 +30,10 @@ class Axis:
     levels: tuple[str, ...]
     x: np.ndarray  # position of each sample: level code (NaN outside) or number
     grid: np.ndarray  # numbers at which the fitted line is drawn
-    rows: np.ndarray | None  # design rows of the levels or of the grid; None: the fit cannot be drawn
+    rows: (
+        dict[str, np.ndarray] | None
+    )  # design rows of the levels or of the grid; None: the fit cannot be drawn
+    response: Response
     sample_ids: list[str]
     colour_factor: str
     colours: np.ndarray
@@ -35,6 +41,7 @@ class Axis:
     unit_column: str
     units: np.ndarray
     share: bool
+    average: str = AVERAGE  # where the model's means stand
     note: str = ""  # why no fit is drawn, where a reader would miss it
 
 
@@ -75,8 +82,42 @@ class FeatureView:
         return list(self.axis.colour_levels)
 
     @property
+    def spread(self) -> str:
+        """How the vertical axis runs (`mixflow.report.response`)."""
+        return self.axis.response.spread
+
+    @property
     def paired(self) -> str:
         return self.axis.unit_column
+
+    @property
+    def average(self) -> str:
+        """Where the model's means stand."""
+        return self.axis.average
+
+    def heights(self) -> np.ndarray:
+        """Values as drawn: 0 and 1 are spread a little, so that samples do not hide each other."""
+        assert self.values is not None, "a copy to share has no values"
+        if self.spread != YES_NO:
+            return self.values
+        return self.values + np.random.default_rng(1).uniform(-0.04, 0.04, len(self.values))
+
+    def _shown(self) -> np.ndarray:
+        parts = [self.group_means if self.values is None else self.values]
+        parts += [] if self.fit is None else [self.fit.to_numpy().ravel()]
+        found = np.concatenate(parts)
+        return found[np.isfinite(found)]
+
+    @property
+    def least(self) -> float:
+        """The least number above zero in the picture; NaN where there is none."""
+        found = self._shown()
+        return float(found[found > 0].min()) if (found > 0).any() else float("nan")
+
+    @property
+    def most(self) -> float:
+        """The largest number in the picture."""
+        return float(self._shown().max())
 
     def jittered(self) -> np.ndarray:
         """Positions spread a little so that points do not hide each other (none where lines join pairs)."""
@@ -125,21 +166,25 @@ def axis(view: View, model: ModelView, factor: str) -> Axis:
         values = values.cat.remove_unused_categories()
         x = np.where(values.cat.codes < 0, np.nan, values.cat.codes.to_numpy(float))
         grid, levels = np.array([]), tuple(values.cat.categories)
-        rows = adjusted.weights(view, model, factor, list(levels)) if model.contrasts else None
+        places = list(levels) if model.contrasts else []
     else:
         x, levels = values.to_numpy(float), ()
         grid = np.linspace(np.nanmin(x), np.nanmax(x), 25)
-        rows = adjusted.weights(view, model, factor, list(grid))
+        places = list(grid)
     colour_factor, colours = grouping(view)
     unit = unit_column(view, model, factor, ids) if levels else ""
     units = view.samples.loc[ids, unit].astype(str).to_numpy() if unit else np.array([""] * len(ids))
     shown = colours[ids].astype(str).to_numpy()
+    read = response.response(view, model, ids)
+    rows = adjusted.weights(view, model, factor, places) if places and read.offset is not None else None
     return Axis(
         factor=factor,
         levels=tuple(levels),
         x=x,
         grid=grid,
         rows=rows,
+        response=read,
+        average=AVERAGE if model.scale.linear else TYPICAL,
         sample_ids=ids,
         colour_factor=colour_factor,
         colours=shown,
@@ -147,7 +192,7 @@ def axis(view: View, model: ModelView, factor: str) -> Axis:
         unit_column=unit,
         units=units,
         share=view.share,
-        note=NO_FIT if adjusted.has_offset(model) else "",
+        note=NO_FIT if read.offset is None else "",
     )
 
 
@@ -175,14 +220,21 @@ def fitted_values(view: View, model: ModelView, feature_id: str) -> np.ndarray:
 
 def feature(view: View, model: ModelView, on: Axis, feature_id: str) -> FeatureView:
     """One feature's values and fit on an axis."""
-    values = fitted_values(view, model, feature_id)[[view.sample_column[s] for s in on.sample_ids]]
+    values = on.response.values(view, feature_id, on.sample_ids, fitted_values(view, model, feature_id))
     counts = [(on.x == k) & np.isfinite(values) for k in range(len(on.levels))]
     smallest = SMALLEST_GROUP if view.share else 1
     group_means = np.array([values[c].mean() if c.sum() >= smallest else np.nan for c in counts])
     known = feature_id in model.position and on.rows is not None
-    fit = adjusted.means(model, feature_id, on.rows) if known and on.rows is not None else None
+    offset = on.response.offset or 0.0
+    fit = adjusted.means(model, feature_id, on.rows, offset) if known and on.rows is not None else None
     if fit is not None and not np.isfinite(fit["mean"]).any():
         fit = None
     return FeatureView(
-        feature_id, view.names[feature_id], view.unit, on, None if view.share else values, group_means, fit
+        feature_id,
+        view.names[feature_id],
+        on.response.unit,
+        on,
+        None if view.share else values,
+        group_means,
+        fit,
     )

@@ -12,6 +12,7 @@ import pandas as pd
 from mixflow.report import analyses, onefeature
 from mixflow.report.model import ModelView
 from mixflow.report.pack import PRECISE, Pack
+from mixflow.report.response import LOG
 from mixflow.report.section import Section
 from mixflow.report.share import SMALLEST_CELL
 from mixflow.report.story import slugs
@@ -121,7 +122,13 @@ def _model(
         }
         for c in model.contrasts
     ]
-    told = {"name": model.name, "title": model.title, "role": model.role, "formula": model.formula}
+    told: dict[str, Any] = {
+        "name": model.name,
+        "title": model.title,
+        "role": model.role,
+        "formula": model.formula,
+    }
+    told["scale"] = model.scale.facts(view.unit)
     return {**told, "indexed": model.feature_ids != ids, "contrasts": contrasts}
 
 
@@ -152,14 +159,20 @@ def _axes(pack: Pack, view: View, named: list[str]) -> list[dict[str, Any]]:
         if not view.share:
             pack.floats(f"a{at}/x", axis.x)
             if at == 0:
-                pack.rows("values", np.array([f.values for f in features]))
+                pack.rows("values", _spread(axis, np.array([f.values for f in features])))
     return found
+
+
+def _spread(axis: onefeature.Axis, values: np.ndarray) -> np.ndarray:
+    """Values for 16 bits: by logarithms where the axis runs so, lest small counts beside large ones be lost."""
+    return np.log1p(values) if axis.response.spread == LOG else values
 
 
 def _axis_facts(axis: onefeature.Axis, at: int, view: View) -> dict[str, Any]:
     facts = {"factor": axis.factor, "levels": axis.levels, "grid": [float(f"{g:.5g}") for g in axis.grid]}
     column = view.columns[axis.factor]
     facts |= {"label": column.label, "unit": column.unit, "note": axis.note}
+    facts |= {"value": axis.response.unit, "spread": axis.response.spread, "average": axis.average}
     if view.share:
         return facts
     levels = list(axis.colour_levels)

@@ -65,6 +65,7 @@ mixflow.results = function (model, contrast) {
     rows.push({
       at, id: mixflow.features.id[at], name: mixflow.features.name[at], estimate, std_error: error, df, log10_p,
       conf_low: estimate - half, conf_high: estimate + half, statistic: estimate / error,
+      ratio: Math.exp(estimate), ratio_low: Math.exp(estimate - half), ratio_high: Math.exp(estimate + half),
       p_value: Math.pow(10, log10_p), q_value: q[i], status: status[i] % 100, hit: status[i] >= 100, n_obs: n_obs[i],
     });
   }

@@ -46,11 +46,13 @@ mixflow.one = {
   },
   /* Pictures are drawn at the size at which they stand, so that their letters stay legible. */
   width() { const all = this.view.clientWidth || 500; return Math.max(280, Math.min(560, innerWidth >= 896 ? (all - 40) / 2 : all)); },
-  frame(width, height, low, high, unit, bottom = 34) {
-    const e = mixflow.element, box = { left: 46, right: 10, top: 10, bottom };
-    const py = (v) => height - box.bottom - ((v - low) / (high - low)) * (height - box.top - box.bottom);
+  frame(width, height, low, high, unit, bottom = 34, least = 0) {
+    const e = mixflow.element, box = { left: least && high >= 1e3 ? 58 : 46, right: 10, top: 10, bottom };
+    const place = least ? (v) => Math.log1p(Math.max(v, 0) / least) : (v) => v; /* counts: by log(1 + v / least above 0) */
+    const [from, to] = least ? [-0.04 * place(high), 1.04 * place(high)] : [low, high];
+    const py = (v) => height - box.bottom - ((place(v) - from) / (to - from)) * (height - box.top - box.bottom);
     const svg = e("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
-    for (const t of mixflow.ticks(low, high)) {
+    for (const t of least ? mixflow.powers(least, high) : mixflow.ticks(low, high)) {
       svg.append(e("line", { x1: box.left, x2: width - box.right, y1: py(t), y2: py(t), stroke: "var(--line)" }), e("text", { x: box.left - 6, y: py(t) + 4, "text-anchor": "end" }, mixflow.tick(t)));
     }
     svg.append(e("text", { transform: `translate(11 ${height / 2 - 10}) rotate(-90)`, "text-anchor": "middle" }, unit));
@@ -58,7 +60,8 @@ mixflow.one = {
   },
   picture(k, row) {
     const axis = mixflow.facts.axes[k], e = mixflow.element, n = mixflow.facts.axes[0].samples?.length || 0;
-    const values = n ? mixflow.array("values").slice(row * n, (row + 1) * n) : [];
+    const packed = n ? mixflow.array("values").slice(row * n, (row + 1) * n) : [], logged = axis.spread === "log1p";
+    const values = logged ? packed.map(Math.expm1) : packed, yesno = axis.spread === "yes/no";
     const width3 = 3 * (axis.levels.length || axis.grid.length);
     const fit = mixflow.array(`a${k}/fit`).slice(row * width3, (row + 1) * width3);
     const means = mixflow.array(`a${k}/means`).slice(row * axis.levels.length, (row + 1) * axis.levels.length);
@@ -67,20 +70,21 @@ mixflow.one = {
     const low = Math.min(...all), high = Math.max(...all), pad = (high - low) * 0.06 || 1;
     const crowded = axis.levels.reduce((sum, l) => sum + l.length + 2, 0) * 7 > this.width() - 60; /* slanted labels */
     const width = this.width(), height = Math.round(width * (crowded ? 0.8 : 0.68));
-    const { svg, py, box } = this.frame(width, height, low - pad, high + pad, mixflow.facts.unit, crowded ? 96 : 34);
+    const { svg, py, box } = this.frame(width, height, low - pad, high + pad, axis.value, crowded ? 96 : 34, logged ? Math.min(...all.filter((v) => v > 0)) || 0 : 0);
     const x = n ? mixflow.array(`a${k}/x`) : [];
     const ends = axis.levels.length ? [-0.5, axis.levels.length - 0.5] : [axis.grid[0], axis.grid[axis.grid.length - 1]];
     const px = (v) => box.left + ((v - ends[0]) / (ends[1] - ends[0] || 1)) * (width - box.left - box.right);
+    const lift = (i) => values[i] + (yesno ? 0.08 * (((i * 0.7548776662) % 1) - 0.5) : 0);
     const spread = (i) => (axis.levels.length ? mixflow.jitter(i + 1) * (axis.paired && n < 400 ? 0.08 : 0.36) - 0.08 : 0);
-    this.pairs(svg, axis, x, values, (i) => px(x[i] + spread(i)), py);
+    if (!yesno) this.pairs(svg, axis, x, values, (i) => px(x[i] + spread(i)), py);
     for (let i = 0; i < n; i++) {
       if (!Number.isFinite(values[i]) || !Number.isFinite(x[i])) continue;
       const c = axis.of[i];
-      const mark = e("path", { d: mixflow.marker(mixflow.shapes[c % 6], px(x[i] + spread(i)), py(values[i]), 3.3), fill: mixflow.onPage(c), opacity: n < 400 ? 0.7 : 0.35 });
+      const mark = e("path", { d: mixflow.marker(mixflow.shapes[c % 6], px(x[i] + spread(i)), py(lift(i)), 3.3), fill: mixflow.onPage(c), opacity: n < 400 ? 0.7 : 0.35 });
       mark.append(e("title", {}, `${mixflow.facts.axes[0].samples[i]}: ${mixflow.number(values[i], 4)} (${axis.colours[c]})`));
       svg.append(mark);
     }
-    this.fitted(svg, axis, fit, means, px, py, n > 0);
+    this.fitted(svg, axis, fit, means, px, py, n > 0, yesno);
     const shorter = (t) => (t.length > 14 ? t.slice(0, 13) + "…" : t);
     const label = (v, text) => svg.append(crowded ? e("text", { transform: `translate(${px(v) + 4} ${height - box.bottom + 14}) rotate(-50)`, "text-anchor": "end" }, shorter(text)) : e("text", { x: px(v), y: height - 16, "text-anchor": "middle" }, text));
     if (axis.levels.length) axis.levels.forEach((level, i) => label(i, level)); else mixflow.ticks(...ends).forEach((t) => label(t, mixflow.tick(t)));
@@ -101,7 +105,7 @@ mixflow.one = {
       svg.append(mixflow.element("polyline", { points: members.map((i) => `${place(i).toFixed(1)},${py(values[i]).toFixed(1)}`).join(" "), fill: "none", stroke: "var(--grey)", opacity: 0.4 }));
     }
   },
-  fitted(svg, axis, fit, means, px, py, points) {
+  fitted(svg, axis, fit, means, px, py, points, yesno) {
     const e = mixflow.element, ink = { stroke: "var(--ink)", "stroke-width": 2 };
     if (!axis.levels.length) {
       const at = (j) => axis.grid.map((g, i) => `${px(g).toFixed(1)},${py(fit[3 * i + j]).toFixed(1)}`);
@@ -111,15 +115,16 @@ mixflow.one = {
     axis.levels.forEach((_, i) => {
       const x = px(i + (points ? 0.3 : 0.08)), [mean, low, high] = fit.slice(3 * i, 3 * i + 3);
       if (Number.isFinite(mean)) svg.append(e("line", { x1: x, x2: x, y1: py(low), y2: py(high), ...ink }), e("line", { x1: x - 7, x2: x + 7, y1: py(mean), y2: py(mean), ...ink, "stroke-width": 3 }));
-      if (!points && Number.isFinite(means[i])) svg.append(e("path", { d: mixflow.marker("diamond", px(i - 0.08), py(means[i]), 5), fill: mixflow.onPage(0) }));
+      if ((!points || yesno) && Number.isFinite(means[i])) svg.append(e("path", { d: mixflow.marker("diamond", px(i - (points ? 0 : 0.08)), py(means[i]), 5), fill: mixflow.onPage(points ? 5 : 0) }));
     });
   },
   legend(axis, n, fitted) {
     const e = mixflow.element;
     const items = n ? axis.colours.map((c, i) => e("li", {}, e("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, e("path", { d: mixflow.marker(mixflow.shapes[i % 6], 6, 6, 4), fill: mixflow.onPage(i) })), `${c}`)) : [e("li", {}, "diamond: observed mean")];
-    if (fitted) items.push(e("li", {}, "black: mean of the model and 95 % limits, at the average of all else"));
+    if (fitted) items.push(e("li", {}, `black: mean of the model and 95 % limits, ${axis.average}`));
+    if (n && axis.spread === "yes/no" && axis.levels.length) items.push(e("li", {}, "diamond: share of the samples"));
     if (axis.note) items.push(e("li", {}, axis.note));
-    if (axis.paired && n) items.push(e("li", {}, `lines: samples of one ${axis.paired}`));
+    if (axis.paired && n && !(axis.spread === "yes/no")) items.push(e("li", {}, `lines: samples of one ${axis.paired}`));
     return e("ul", { class: "legend" }, ...items);
   },
   modes(told, k, row) {
@@ -154,11 +159,12 @@ mixflow.one = {
     every.forEach(({ model, m, contrast, c }) => {
       const r = mixflow.row(m, c, at);
       if (!r) return;
-      const cells = [mixflow.number(r.estimate), `${mixflow.number(r.conf_low)} to ${mixflow.number(r.conf_high)}`, mixflow.number(r.df), mixflow.p(r.log10_p), mixflow.p(Math.log10(r.q_value)), r.n_obs];
-      lines.push(e("tr", {}, e("th", { scope: "row" }, contrast.name), e("td", {}, model.title), ...cells.map((v) => e("td", { class: "n" }, String(v))), e("td", {}, mixflow.facts.statuses[r.status])));
+      const shown = model.scale.ratio || model.scale.estimate;
+      const cells = [shown, mixflow.number(model.scale.ratio ? r.ratio : r.estimate), mixflow.interval(r, model.scale), mixflow.endless(r.df) || mixflow.number(r.df), mixflow.p(r.log10_p), mixflow.p(Math.log10(r.q_value)), r.n_obs];
+      lines.push(e("tr", {}, e("th", { scope: "row" }, contrast.name), e("td", {}, model.title), ...cells.map((v, i) => e("td", { class: i ? "n" : "" }, String(v))), e("td", {}, mixflow.facts.statuses[r.status])));
     });
     if (!lines.length) return "";
-    const head = ["Contrast", "Model", "Difference", "95 % interval", "df", "p", "q", "n", "Status"].map((t, i) => e("th", { scope: "col", class: i > 1 && i < 8 ? "n" : "" }, t));
+    const head = ["Contrast", "Model", "What", "Estimate", "95 % interval", "df", "p", "q", "n", "Status"].map((t, i) => e("th", { scope: "col", class: i > 2 && i < 9 ? "n" : "" }, t));
     return e("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "All results of this feature" }, e("table", {}, e("thead", {}, e("tr", {}, ...head)), e("tbody", {}, ...lines)));
   },
 };

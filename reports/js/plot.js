@@ -21,6 +21,12 @@ mixflow.ticks = function (low, high, wanted = 5) {
   for (let i = Math.ceil(low / step); i * step <= high + step * 1e-9; i++) found.push(Number((i * step).toPrecision(12)));
   return found;
 };
+/* Zero and the powers of ten between two numbers; below ten also their halves. */
+mixflow.powers = function (least, high) {
+  const found = [0];
+  for (let k = Math.floor(Math.log10(least)); 10 ** k <= high; k++) for (const t of high / least < 30 ? [10 ** k, 2 * 10 ** k, 5 * 10 ** k] : [10 ** k]) if (t >= least * 0.999 && t <= high) found.push(Number(t.toPrecision(6)));
+  return found;
+};
 mixflow.marker = function (shape, x, y, r) {
   const p = (...xs) => "M" + xs.map(([a, b]) => `${(x + a * r).toFixed(1)} ${(y + b * r).toFixed(1)}`).join("L") + "Z";
   if (shape === "square") return p([-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]);

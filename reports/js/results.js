@@ -35,7 +35,9 @@ mixflow.explorer = {
     const hits = rows.filter((r) => r.hit).length, tested = rows.filter((r) => Number.isFinite(r.log10_p)).length;
     const told = `${hits} of ${tested} tested features lie below ${mixflow.facts.alpha * 100} % false discovery rate`;
     document.getElementById("x-count").textContent = at < 0 ? `${model.title} does not test ${wanted.name}.` : `${wanted.text}: ${told}${filtered ? `; ${chosen.length} shown` : ""}.`;
-    mixflow.volcano.show(rows, filtered ? new Set(chosen.map((r) => r.at)) : null, `Volcano plot of ${wanted.name}, ${model.title}: ${told}.`);
+    mixflow.volcano.show(rows, filtered ? new Set(chosen.map((r) => r.at)) : null, `Volcano plot of ${wanted.name}, ${model.title}: ${told}.`, model.scale);
+    document.getElementById("x-size-label").textContent = `At least |${model.scale.ratio ? model.scale.estimate.toLowerCase() : "difference"}|`;
+    mixflow.table.use(model.scale);
     mixflow.table.show(chosen);
     this.histogram();
   },

@@ -52,9 +52,17 @@ mixflow.number = function (value, digits = 3) {
   return text.replace(/-/g, "−");
 };
 mixflow.p = function (log10) {
+  if (log10 === -Infinity) return "<1e−45"; /* below what 32 bits hold */
   if (!Number.isFinite(log10)) return "–";
   if (log10 > -3) return Math.pow(10, log10).toPrecision(2);
   const power = Math.floor(log10);
   let lead = Math.pow(10, log10 - power).toFixed(1);
   return lead === "10.0" ? `1.0e−${-power - 1}` : `${lead}e−${-power}`;
 };
+
+/* An estimate's interval, and the estimate with it, as a model's scale has them: ratios where exp means one. */
+mixflow.interval = function (r, scale) {
+  const ends = scale.ratio ? [r.ratio_low, r.ratio_high] : [r.conf_low, r.conf_high];
+  return `${mixflow.number(ends[0])} to ${mixflow.number(ends[1])}`;
+};
+mixflow.effect = (r, scale) => `${(scale.ratio || "difference").toLowerCase()} ${mixflow.number(scale.ratio ? r.ratio : r.estimate)} (${mixflow.interval(r, scale)})`;

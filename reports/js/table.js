@@ -5,14 +5,16 @@ mixflow.table = {
     { key: "name", label: "Feature", text: true },
     { key: "id", label: "Id", text: true },
     { key: "estimate", label: "Difference", show: (r) => mixflow.number(r.estimate) },
-    { key: "conf_low", label: "95 % interval", show: (r) => `${mixflow.number(r.conf_low)} to ${mixflow.number(r.conf_high)}` },
+    { key: "ratio", label: "", show: (r) => mixflow.number(Math.exp(r.estimate)) },
+    { key: "conf_low", label: "95 % interval", show: (r) => mixflow.interval(r, mixflow.table.scaleOf) },
     { key: "std_error", label: "SE", show: (r) => mixflow.number(r.std_error) },
-    { key: "df", label: "df", show: (r) => mixflow.number(r.df) },
+    { key: "df", label: "df", show: (r) => mixflow.endless(r.df) || mixflow.number(r.df) },
     { key: "log10_p", label: "p", show: (r) => mixflow.p(r.log10_p) },
     { key: "q_value", label: "q", show: (r) => mixflow.p(Math.log10(r.q_value)) },
     { key: "n_obs", label: "n", show: (r) => String(r.n_obs) },
     { key: "status", label: "Status", text: true, show: (r) => mixflow.facts.statuses[r.status] },
   ],
+  scaleOf: { estimate: "Difference", ratio: "" },
   size: 25, rows: [], page: 0, by: "log10_p", up: true,
 
   start(onPick) {
@@ -23,18 +25,29 @@ mixflow.table = {
   },
   build(node, back, told, next) {
     Object.assign(this, { node, back, told, next });
+    this.head();
+    back.addEventListener("click", () => this.turn(-1));
+    next.addEventListener("click", () => this.turn(1));
+  },
+  /* Headings of a model's scale: a ratio stands beside a log ratio only. */
+  use(scale) {
+    this.every ??= this.columns;
+    this.scaleOf = scale;
+    const labels = { estimate: scale.estimate, ratio: scale.ratio, conf_low: scale.ratio ? "95 % interval of the ratio" : "95 % interval" };
+    this.columns = this.every.filter((c) => c.key !== "ratio" || scale.ratio).map((c) => ({ ...c, label: labels[c.key] ?? c.label }));
+    this.head();
+  },
+  head() {
     const row = mixflow.element("tr");
     for (const column of this.columns) {
       const button = mixflow.element("button", { type: "button", onclick: () => this.sortBy(column.key) }, column.label);
       row.append(mixflow.element("th", { scope: "col", class: column.text ? "" : "n", "data-key": column.key }, button));
     }
     this.node.tHead.replaceChildren(row);
-    back.addEventListener("click", () => this.turn(-1));
-    next.addEventListener("click", () => this.turn(1));
   },
   show(rows) { this.rows = rows; this.page = 0; this.sort(); this.draw(); },
   sortBy(key) { this.up = this.by === key ? !this.up : true; this.by = key; this.page = 0; this.sort(); this.draw(); },
-  value(r) { return this.by === "status" ? mixflow.facts.statuses[r.status] : r[this.by]; },
+  value(r) { if (this.by === "ratio") return r.estimate; return this.by === "status" ? mixflow.facts.statuses[r.status] : r[this.by]; },
   sort() {
     const sign = this.up ? 1 : -1;
     this.rows = this.rows.slice().sort((a, b) => {
@@ -66,7 +79,8 @@ mixflow.table = {
     return row;
   },
   download(name) {
-    const keys = ["id", "name", "estimate", "std_error", "df", "statistic", "p_value", "q_value", "conf_low", "conf_high", "n_obs"];
+    const ratio = this.scaleOf.ratio ? ["ratio", "ratio_low", "ratio_high"] : [];
+    const keys = ["id", "name", "estimate", ...ratio, "std_error", "df", "statistic", "p_value", "q_value", "conf_low", "conf_high", "n_obs"];
     const digits = mixflow.facts.precise ? 7 : 3;
     const cell = (v) => (typeof v === "number" ? (Number.isFinite(v) ? String(Number(v.toPrecision(digits))) : "NA") : String(v).replace(/[\t\r\n]/g, " "));
     const extra = Object.keys(mixflow.features.extra);

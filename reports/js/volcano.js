@@ -1,6 +1,6 @@
 /* The volcano on a canvas: hover, click, search and selection. */
 mixflow.volcano = {
-  canvas: null, rows: [], matched: null, selected: null, places: [],
+  canvas: null, rows: [], matched: null, selected: null, places: [], scaleOf: { axis: "" },
 
   start(onPick) {
     this.canvas = document.getElementById("x-volcano");
@@ -11,7 +11,8 @@ mixflow.volcano = {
     this.canvas.addEventListener("mouseleave", () => { this.tip.hidden = true; });
     this.canvas.addEventListener("click", (event) => { const row = this.nearest(event); if (row) onPick(row); });
   },
-  show(rows, matched, label) {
+  show(rows, matched, label, scale) {
+    this.scaleOf = scale;
     this.rows = rows.filter((r) => Number.isFinite(r.estimate) && Number.isFinite(r.log10_p));
     this.matched = matched;
     this.canvas.setAttribute("aria-label", label);
@@ -61,7 +62,7 @@ mixflow.volcano = {
       g.setLineDash([5, 4]); g.beginPath(); g.moveTo(s.box.left, s.py(edge)); g.lineTo(s.width - s.box.right, s.py(edge)); g.stroke(); g.setLineDash([]);
     }
     g.fillStyle = mixflow.colour("--ink"); g.textAlign = "center";
-    g.fillText(`difference (${mixflow.facts.unit})`, (s.box.left + s.width - s.box.right) / 2, s.height - 4);
+    g.fillText(this.scaleOf.axis, (s.box.left + s.width - s.box.right) / 2, s.height - 4);
     g.save(); g.translate(12, s.height / 2 - 10); g.rotate(-Math.PI / 2); g.fillText("−log10 p", 0, 0); g.restore();
   },
   point(g, row, [x, y], faded) {
@@ -105,7 +106,7 @@ mixflow.volcano = {
     this.canvas.style.cursor = row ? "pointer" : "default";
     if (!row) return;
     const [x, y] = this.places[this.rows.indexOf(row)];
-    this.tip.textContent = `${row.name}${row.name === row.id ? "" : "  " + row.id}\ndifference ${mixflow.number(row.estimate)} (${mixflow.number(row.conf_low)} to ${mixflow.number(row.conf_high)})\np ${mixflow.p(row.log10_p)}   q ${mixflow.p(Math.log10(row.q_value))}`;
+    this.tip.textContent = `${row.name}${row.name === row.id ? "" : "  " + row.id}\n${mixflow.effect(row, this.scaleOf)}\np ${mixflow.p(row.log10_p)}   q ${mixflow.p(Math.log10(row.q_value))}`;
     const right = x > this.canvas.clientWidth / 2;
     this.tip.style.left = right ? "auto" : x + 14 + "px";
     this.tip.style.right = right ? this.canvas.clientWidth - x + 14 + "px" : "auto";

@@ -12,15 +12,15 @@ from mixflow.report.pictures.base import DENSE, DOWN, GREY, INK, UP, Panel, Pict
 LABELS = 14
 
 
-def volcano(results: pd.DataFrame, name: str, contrast: str, text: str, unit: str, alpha: float) -> Picture:
-    """Estimate against -log10 p, hits coloured and shaped by direction, the leaders named."""
+def volcano(results: pd.DataFrame, name: str, contrast: str, text: str, axis: str, alpha: float) -> Picture:
+    """Estimate (``axis``: what it is) against -log10 p, hits coloured and shaped by direction, leaders named."""
     shown = results[np.isfinite(results["log10_p"]) & np.isfinite(results["estimate"])]
     hits, threshold = int(shown["hit"].sum()), f"{100 * alpha:.3g}%"
     alt = (
         f"Volcano plot of {contrast}: {hits} of {len(shown)} tested features are below {threshold} FDR. "
         + _leaders_in_words(shown)
     )
-    panel = Panel(lambda ax: _draw(ax, shown, unit), alt, aspect=0.82)
+    panel = Panel(lambda ax: _draw(ax, shown, axis), alt, aspect=0.82)
     caption = (
         f"Volcano plot for {text}. Triangles up and down: features below {threshold} false discovery rate "
         f"({hits:,} of {len(shown):,}), higher and lower."
@@ -47,7 +47,7 @@ def short(name: str, most: int = 28) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def _draw(ax: Axes, shown: pd.DataFrame, unit: str) -> None:
+def _draw(ax: Axes, shown: pd.DataFrame, axis: str) -> None:
     x, y, hit = shown["estimate"].to_numpy(), -shown["log10_p"].to_numpy(), shown["hit"].to_numpy(bool)
     dense = len(x) > DENSE
     points(ax, x[~hit], y[~hit], GREY, alpha=0.45, size=5, rasterized=dense)
@@ -72,7 +72,7 @@ def _draw(ax: Axes, shown: pd.DataFrame, unit: str) -> None:
     if len(x):
         ax.set_xlim(-1.15 * np.abs(x).max(), 1.15 * np.abs(x).max())
         ax.set_ylim(-0.02 * y.max(), max(1.12 * y.max(), 1))
-    ax.set_xlabel(f"difference ({unit})")
+    ax.set_xlabel(axis)
     ax.set_ylabel("−log10 p")
     _label(ax, shown[hit].sort_values("log10_p", kind="stable"))
 

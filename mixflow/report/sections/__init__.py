@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mixflow.report import analyses
 from mixflow.report.section import Section
-from mixflow.report.sections import closing, data, results, summary
+from mixflow.report.sections import beside, closing, data, results, summary
 from mixflow.report.view import View
 
 
@@ -18,6 +18,7 @@ def sections(view: View) -> list[Section]:
         results.results(view),
         results.one_group(view),
         results.variance(view),
+        *beside.sections(view),
         *analyses.sections(view),
         results.feature(view),
         closing.status(view),

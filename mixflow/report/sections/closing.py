@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 
 from mixflow.report.methods import methods
+from mixflow.report.model import ModelView
 from mixflow.report.section import Section
 from mixflow.report.view import View
 from mixflow.status import MEANING, Status
+
+NAMED = 6  # features named in a line
 
 
 def status(view: View) -> Section:
@@ -27,14 +30,40 @@ def status(view: View) -> Section:
     ]
     others = [MEANING[s] for s in Status if s not in found and s is not Status.NOT_RUN]
     section = Section("status", {"rows": rows, "models": list(counts), "others": others})
-    model = view.headline
+    section.facts["separated"] = [row for model in view.models for row in _separated(view, model)]
+    for model in view.models:
+        if model is view.headline or not model.scale.linear:
+            section.tables[f"status_{model.name}"] = _table(view, model)
+    return section
+
+
+def _table(view: View, model: ModelView) -> pd.DataFrame:
+    """How each feature ended; of a generalised model also its coefficients without a finite estimate."""
     table = pd.DataFrame(
         {"feature": model.feature_ids, "name": [view.names.get(f, f) for f in model.feature_ids]}
     )
     table["status"] = [MEANING[Status(int(code))].label for code in model.status]
     table["n_obs"] = model.fit["n_obs"].values
-    section.tables[f"status_{model.name}"] = table
-    return section
+    if not model.scale.linear:
+        lost = np.isnan(model.fit["beta"].values) & (model.status == Status.SEPARATION)[:, None]
+        names = np.asarray(model.coefs, dtype=object)
+        table["without_finite_estimate"] = ["; ".join(names[own]) for own in lost]
+    return table
+
+
+def _separated(view: View, model: ModelView) -> list[dict]:
+    """Coefficients without a finite estimate because outcomes are separated: in how many features, and which."""
+    if model.scale.linear:
+        return []
+    lost = np.isnan(model.fit["beta"].values) & (model.status == Status.SEPARATION)[:, None]
+    found = []
+    for j in np.argsort(-lost.sum(axis=0), kind="stable"):
+        rows = np.flatnonzero(lost[:, j])
+        if len(rows):
+            names = [view.names.get(model.feature_ids[i], model.feature_ids[i]) for i in rows[:NAMED]]
+            facts = {"model": model.title, "coef": model.coefs[j], "n": len(rows), "names": names}
+            found.append(facts)
+    return found
 
 
 def _tests(view: View) -> dict[Status, int]:

@@ -14,7 +14,9 @@ from mixflow.report.pictures.base import Picture
 from mixflow.report.pictures.feature import leaders as leader_pictures
 from mixflow.report.pictures.variance import partition
 from mixflow.report.pictures.volcano import p_histogram, volcano
+from mixflow.report.scale import capital, with_ratio
 from mixflow.report.section import Section
+from mixflow.report.sections import beside
 from mixflow.report.share import SMALLEST_CELL, SUPPRESSED
 from mixflow.report.story import contrast_rows, explained, leaders, slug
 from mixflow.report.view import View
@@ -30,21 +32,22 @@ def results(view: View) -> Section:
     """A volcano, a histogram and a table for each contrast of the headline model; omnibus tests."""
     model = view.headline
     section = Section("results")
-    blocks = []
+    blocks, axis = [], model.scale.axis(view.unit)
     for row in contrast_rows(model):
         frame = model.results(row.contrast.name)
         section.add(
             f"volcano {row.slug}",
-            volcano(frame, row.slug, row.contrast.name, row.contrast.text, view.unit, model.alpha),
+            volcano(frame, row.slug, row.contrast.name, row.contrast.text, axis, model.alpha),
         )
         section.add(f"p {row.slug}", p_histogram(frame, row.slug, row.contrast.name))
-        top = frame[np.isfinite(frame["log10_p"])].nsmallest(STATIC_ROWS, "log10_p")
+        top = with_ratio(frame[np.isfinite(frame["log10_p"])].nsmallest(STATIC_ROWS, "log10_p"), model.scale)
         blocks.append({"row": row, "top": top.to_dict("records"), "not_tested": _not_tested(frame)})
     section.facts = {
         "blocks": blocks,
         "model": model,
         "omnibus": _omnibus(view, section),
         "fit_on": _fit_on(view),
+        "ratio": capital(model.scale.ratio),
     }
     for each in view.models:
         for row in contrast_rows(each):
@@ -54,7 +57,7 @@ def results(view: View) -> Section:
 
 def tidy(view: View, model: ModelView, contrast: str) -> pd.DataFrame:
     """Results of a contrast with the feature annotation, columns after broom."""
-    frame = model.results(contrast).drop(columns=["status_code", "hit"])
+    frame = with_ratio(model.results(contrast).drop(columns=["status_code", "hit"]), model.scale)
     frame.insert(2, "contrast", contrast)
     extra = view.features.drop(columns=["name"]).reindex(frame["feature"]).reset_index(drop=True)
     clashes = {c: f"annotation_{c}" for c in extra.columns if c in frame.columns}
@@ -122,6 +125,9 @@ def variance(view: View) -> Section:
         "variance", {"explained": explained(view, model), "model": model, "top": _top_shares(view, model)}
     )
     section.add("partition", partition(model))
+    if not model.scale.linear:
+        section.add("deviations", beside.picture(view, model))
+        section.facts["deviations"] = beside.largest(beside.random_effects(view, model))
     for each in view.models:
         section.tables[f"variance_components_{each.name}"] = components(view, each)
         if "structure" in each.fit:

@@ -8,6 +8,7 @@ import pandas as pd
 from mixflow.report.doubts import doubts
 from mixflow.report.pictures.variance import partition
 from mixflow.report.pictures.volcano import volcano
+from mixflow.report.scale import capital, with_ratio
 from mixflow.report.section import Section
 from mixflow.report.story import comparison, contrast_rows, explained, headline_sentence, leaders
 from mixflow.report.view import View
@@ -32,12 +33,16 @@ def summary(view: View) -> Section:
         "doubts": doubts(view),
         "explained": explained(view, model),
         "singular": model.status_counts().get(Status.SINGULAR, 0),
-        "forest": forest(leaders(model, first.contrast.name, LEADERS)) if first else [],
+        "forest": forest(with_ratio(leaders(model, first.contrast.name, LEADERS), model.scale))
+        if first
+        else [],
+        "ratio": capital(model.scale.ratio),
     }
     if first:
         frame = model.results(first.contrast.name)
         text = first.contrast.text
-        section.add("volcano", volcano(frame, first.slug, first.contrast.name, text, view.unit, model.alpha))
+        axis = model.scale.axis(view.unit)
+        section.add("volcano", volcano(frame, first.slug, first.contrast.name, text, axis, model.alpha))
     else:
         section.add("partition", partition(model))
     section.tables["models"] = _models_table(view)

@@ -176,7 +176,7 @@ def _stacked(ax: Axes, counts: dict[str, tuple[int, int, int, int]]) -> None:
         left += width
     ax.set_yticks(y, [short(name, 30) for name in counts])
     ax.set_xlabel("features")
-    ax.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.02))
+    ax.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.45, -0.35), columnspacing=1.0)
 
 
 def _far(ax: Axes, far: dict[str, np.ndarray]) -> None:
@@ -186,5 +186,11 @@ def _far(ax: Axes, far: dict[str, np.ndarray]) -> None:
     ax.set_yticks(range(len(far), 0, -1), [short(name, 30) for name in far])
     ax.set_xlabel("AIC above the best family")
     ax.set_xscale("symlog", linthresh=NEAR)
+    most = max((float(v.max()) for v in far.values() if len(v)), default=NEAR)
+    ticks = [0, NEAR, 10, 100, 1000, 10_000]
+    ax.set_xticks(
+        [t for t in ticks if t <= max(most, NEAR)], [f"{t:g}" for t in ticks if t <= max(most, NEAR)]
+    )
+    ax.minorticks_off()
     ax.axvline(NEAR, color=INK, lw=0.6, ls=(0, (4, 3)))
     light_grid(ax, "x")
