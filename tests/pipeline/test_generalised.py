@@ -11,7 +11,7 @@ import xarray as xr
 
 import mixflow
 from mixflow.errors import MixflowError
-from mixflow.pipeline import analyse, fit, gather, local
+from mixflow.pipeline import analyse, fit, gather, local, setup
 from mixflow.pipeline.paths import Paths
 from mixflow.status import Status
 from mixflow.store import analyses, fits, zarr_io
@@ -115,3 +115,18 @@ def test_changed_settings_of_the_family_are_noticed(study: Study, tmp_path: Path
     other = config.load(counts.write(tmp_path, models=models))
     with pytest.raises(MixflowError, match="link was '', now 'probit'"):
         local.test(other, ["presence"], lambda _: None)
+
+
+CHANGES = [{"family": "nbinom1"}, {"link": "sqrt"}, {"zi": "~ 1"}, {"dispersion": "~ group"}, {"nagq": 5},
+           {"nagq": "auto"}, {"prior": {"sd": 1.0}}, {"reml": True}, {"response": "nonzero"}]  # fmt: skip
+
+
+def test_keys_of_the_family_are_settings_of_the_fit(tmp_path: Path) -> None:
+    own = counts.CONFIG["models"]["abundance"]
+    written = [{}, *CHANGES, {"contrasts": {}}]
+    hashes = []
+    for i, change in enumerate(written):
+        path = counts.write(tmp_path / str(i), models={"abundance": {**own, **change}})
+        hashes.append(setup.Workflow(config.load(path)).fit_settings("abundance"))
+    assert len(set(hashes[:-1])) == len(CHANGES) + 1
+    assert hashes[-1] == hashes[0]  # a contrast is tested without a refit
