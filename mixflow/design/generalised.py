@@ -31,7 +31,8 @@ class Shape:
     ``coefs``: columns of X of each predictor of the family; ``lead_of``, ``corner_of``: which predictor each
     column of the leading group, and of the corner, belongs to; ``chunks``: (number, rows); ``nodes``: points
     of the quadrature, 1 for Laplace; ``restricted``: beta of the first predictor is integrated too; ``penalty``:
-    the kind of penalty on it (`likelihood.penalty`), or empty.
+    the kind of penalty on it (`likelihood.penalty`), or empty; ``single``: predictors that are one number for all
+    rows (an intercept, no offset), so that what hangs on them alone is computed once.
     """
 
     family: Family
@@ -43,6 +44,7 @@ class Shape:
     nodes: int = 1
     restricted: bool = False
     penalty: str = ""
+    single: tuple[int, ...] = ()
 
     @cached_property
     def starts(self) -> tuple[int, ...]:

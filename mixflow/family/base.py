@@ -86,6 +86,14 @@ class Family(ABC):
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
         """log f(y | eta, own) with all constants, as R's d-functions and glmmTMB have them."""
 
+    def log_kernel(self, y: jax.Array, eta: Any, own: jax.Array) -> jax.Array:
+        """log f less ``constant(y)``: what is computed in each iteration. ``eta`` is indexed alone: a tuple may stand."""
+        return self.log_density(y, eta, own)
+
+    def constant(self, y: jax.Array) -> jax.Array:
+        """The part of log f that hangs on y alone: computed once."""
+        return jnp.zeros(())
+
     @abstractmethod
     def mean(self, eta: jax.Array, own: jax.Array) -> jax.Array:
         """E(value(y)): the answer on the response scale (a probability for the binomial)."""

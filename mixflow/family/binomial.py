@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -34,13 +34,16 @@ class Binomial(Family):
         return cast(ProbabilityLink, self.mu)
 
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
+        return self.constant(y) + self.log_kernel(y, eta, own)
+
+    def log_kernel(self, y: jax.Array, eta: Any, own: jax.Array) -> jax.Array:
+        return y[0] * self._link.log_inverse(eta[0]) + y[1] * self._link.log_complement(eta[0])
+
+    def constant(self, y: jax.Array) -> jax.Array:
         success, failure = y[0], y[1]
         n = success + failure
-        constant = log_factorial_excess(n) - log_factorial_excess(success) - log_factorial_excess(failure)
-        of_success = times_log_ratio(success, n) + success * self._link.log_inverse(eta[0])
-        return (
-            constant + of_success + times_log_ratio(failure, n) + failure * self._link.log_complement(eta[0])
-        )
+        ways = log_factorial_excess(n) - log_factorial_excess(success) - log_factorial_excess(failure)
+        return ways + times_log_ratio(success, n) + times_log_ratio(failure, n)
 
     def mean(self, eta: jax.Array, own: jax.Array) -> jax.Array:
         return self.mu.inverse(eta[0])

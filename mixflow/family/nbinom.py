@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 from mixflow.backend import jax, jnp
 from mixflow.family.base import MEAN_AND_DISPERSION, log_mean, only_inside, weighted_moments
-from mixflow.family.counts import CountFamily, negative_binomial_log_density
+from mixflow.family.counts import CountFamily, log_none, negative_binomial_log_kernel
 from mixflow.family.links import LOG, Link
 
 _LARGE_SIZE = 1e9
@@ -32,9 +33,15 @@ class NegativeBinomial(CountFamily):
         """log phi by moments, of the mean and the variance beyond it (positive)."""
 
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
+        return self.log_kernel(y, eta, own) + self.constant(y)
+
+    def log_kernel(self, y: jax.Array, eta: Any, own: jax.Array) -> jax.Array:
         log_mu, inside = log_mean(self.mu, eta[0])
-        value = negative_binomial_log_density(y[0], log_mu, self.log_size(log_mu, eta[1]))
-        return only_inside(inside, value)
+        return only_inside(inside, negative_binomial_log_kernel(y[0], log_mu, self.log_size(log_mu, eta[1])))
+
+    def log_none(self, eta: Any, own: jax.Array) -> jax.Array:
+        log_mu, inside = log_mean(self.mu, eta[0])
+        return only_inside(inside, log_none(log_mu, self.log_size(log_mu, eta[1])))
 
     def mean(self, eta: jax.Array, own: jax.Array) -> jax.Array:
         return self.mu.inverse(eta[0])

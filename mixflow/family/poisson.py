@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mixflow.backend import jax, jnp
 from mixflow.family.base import Predictor, log_mean, only_inside, weighted_moments
-from mixflow.family.counts import CountFamily, poisson_log_density
+from mixflow.family.counts import CountFamily, poisson_log_kernel
 from mixflow.family.links import LOG, Link
 
 
@@ -24,8 +25,15 @@ class Poisson(CountFamily):
         return (Predictor("mu", self.mu),)
 
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
+        return self.log_kernel(y, eta, own) + self.constant(y)
+
+    def log_kernel(self, y: jax.Array, eta: Any, own: jax.Array) -> jax.Array:
         log_mu, inside = log_mean(self.mu, eta[0])
-        return only_inside(inside, poisson_log_density(y[0], log_mu))
+        return only_inside(inside, poisson_log_kernel(y[0], log_mu))
+
+    def log_none(self, eta: Any, own: jax.Array) -> jax.Array:
+        log_mu, inside = log_mean(self.mu, eta[0])
+        return only_inside(inside, -jnp.exp(log_mu))
 
     def mean(self, eta: jax.Array, own: jax.Array) -> jax.Array:
         return self.mu.inverse(eta[0])

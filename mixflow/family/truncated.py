@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,13 @@ class Truncated(Family):
         return self.whole.predictors
 
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
-        return self.whole.log_density(y, eta, own) - log_one_minus_exp(self.log_hazard(eta))
+        return self.log_kernel(y, eta, own) + self.constant(y)
+
+    def log_kernel(self, y: jax.Array, eta: Any, own: jax.Array) -> jax.Array:
+        return self.whole.log_kernel(y, eta, own) - log_one_minus_exp(self.log_hazard(eta))
+
+    def constant(self, y: jax.Array) -> jax.Array:
+        return self.whole.constant(y)
 
     def _some(self, eta: jax.Array) -> jax.Array:
         """P(Y > 0) of the whole distribution."""

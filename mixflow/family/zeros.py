@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -81,12 +82,18 @@ class ZeroInflated(_WithZeros):
         return f"zero-inflated {self.part.title}"
 
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
-        inner = self.part.log_density(y, eta[:-1], own)
+        return self.log_kernel(y, eta, own) + self.constant(y)
+
+    def log_kernel(self, y: jax.Array, eta: Any, own: jax.Array) -> jax.Array:
+        inner, none = self.part.log_kernel(y, eta[:-1], own), self.part.log_none(eta[:-1], own)
         rest = -softplus(eta[-1])
         # rest + log(e^zi + f(0)) = log(zi + (1 - zi) f(0)); f is finite, or the predictor has no mean.
-        safe = jnp.maximum(inner, -1e300)
-        at_zero = jnp.where(jnp.isfinite(inner), rest + log_add(eta[-1], safe), -jnp.inf)
+        safe = jnp.maximum(none, -1e300)
+        at_zero = jnp.where(jnp.isfinite(none), rest + log_add(eta[-1], safe), -jnp.inf)
         return jnp.where(y[0] > 0, rest + inner, at_zero)
+
+    def constant(self, y: jax.Array) -> jax.Array:
+        return self.part.constant(y)
 
     def _cdf_of_part(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
         return self.part.cdf(y, eta, own)
@@ -120,8 +127,14 @@ class Hurdle(_WithZeros):
         return f"hurdle {self.part.title}"
 
     def log_density(self, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
+        return self.log_kernel(y, eta, own) + self.constant(y)
+
+    def constant(self, y: jax.Array) -> jax.Array:
+        return jnp.where(y[0] <= 0, 0.0, self.part.constant(self._filled(y)))
+
+    def log_kernel(self, y: jax.Array, eta: Any, own: jax.Array) -> jax.Array:
         zero = y[0] <= 0
-        inner = self.part.log_density(self._filled(y), eta[:-1], own)
+        inner = self.part.log_kernel(self._filled(y), eta[:-1], own)
         return jnp.where(zero, -softplus(-eta[-1]), -softplus(eta[-1]) + jnp.where(zero, 0.0, inner))
 
     def _filled(self, y: jax.Array) -> jax.Array:

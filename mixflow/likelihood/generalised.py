@@ -21,12 +21,14 @@ from mixflow.linalg.arrow import Arrow
 class Sample(NamedTuple):
     """One feature's own: ``y`` (S, r, c), ``weight`` (S, r), 0 where not observed.
 
-    ``turn`` (p, p) for each predictor: X turn has columns that the feature's rows can see, zero for the others.
+    ``turn`` (p, p) for each predictor: X turn has columns that the feature's rows can see, zero for the others;
+    ``constant``: the part of the log density that hangs on y alone, of all rows.
     """
 
     y: Array
     weight: Array
     turn: tuple[Array, ...]
+    constant: Array
 
 
 class Effects(NamedTuple):
@@ -57,9 +59,13 @@ def scaled_effects(shape: Shape, theta: jax.Array, u: Effects) -> Effects:
 
 
 def fixed_part(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array) -> tuple[jax.Array, ...]:
-    """offset_j + X_j beta_j of each predictor. (S, r) each."""
+    """offset_j + X_j beta_j of each predictor: (S, r), or () where the shape says that it is one number."""
     found = []
     for j in range(len(shape.coefs)):
+        if j in shape.single:
+            x = shared.X[j]
+            found.append(jnp.where(x.max() > 0, x.max(), x.min()) * sample.turn[j][0, 0] * psi[shape.starts[j]])
+            continue
         beta = sample.turn[j] @ psi[shape.starts[j] : shape.starts[j + 1]]
         found.append(shared.offset[j] + (shared.X[j].reshape(-1, len(beta)) @ beta).reshape(shape.chunks))
     return tuple(found)
@@ -85,7 +91,7 @@ def random_part(shape: Shape, shared: Shared, b: Effects) -> tuple[jax.Array, ..
 def predictors(
     shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects
 ) -> tuple[jax.Array, ...]:
-    """eta of each predictor. (S, r) each."""
+    """eta of each predictor. (S, r) or () each."""
     eta = list(fixed_part(shape, shared, sample, psi))
     if shape.random:
         parts = random_part(shape, shared, scaled_effects(shape, psi[shape.theta], u))
@@ -96,9 +102,10 @@ def predictors(
 
 @partial(jax.jit, static_argnums=0)
 def log_density(shape: Shape, sample: Sample, eta: tuple[jax.Array, ...], own: jax.Array) -> jax.Array:
-    """Log density of every row (S, r), weighted; rows not observed count nothing."""
-    one = lambda y, *etas: shape.family.log_density(y, jnp.stack(etas), own)  # noqa: E731
-    return sample.weight * jax.vmap(jax.vmap(one))(sample.y, *eta)
+    """Log density of every row less its constant (S, r), weighted; rows not observed count nothing."""
+    one = lambda y, *etas: shape.family.log_kernel(y, etas, own)  # noqa: E731
+    axes = (0, *(0 if e.ndim else None for e in eta))
+    return sample.weight * jax.vmap(jax.vmap(one, axes), axes)(sample.y, *eta)
 
 
 class Slopes(NamedTuple):
@@ -120,7 +127,7 @@ def slopes(
             full[j] = part
         return -log_density(shape, sample, tuple(full), own).sum()
 
-    at = tuple(eta[j] for j in used)
+    at = tuple(jnp.broadcast_to(eta[j], shape.chunks) for j in used)
     gradient = jax.grad(total)
     first = gradient(at)
     second = []

@@ -46,7 +46,8 @@ def curvature(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: E
 def joint(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects) -> jax.Array:
     """2 J: minus twice the log joint density of y and u, without u's constant (Laplace's takes it back)."""
     eta = predictors(shape, shared, sample, psi, u)
-    return -2.0 * log_density(shape, sample, eta, psi[shape.own]).sum() + _square(u)
+    total = log_density(shape, sample, eta, psi[shape.own]).sum() + sample.constant
+    return -2.0 * total + _square(u)
 
 
 def laplace(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects) -> jax.Array:

@@ -53,7 +53,7 @@ def quadrature(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: 
     else:  # one point after the other, computed again for the gradient: no array of rows x points
         terms = jax.lax.map(jax.checkpoint(lambda point: at(*point)), points)
     level = jax.scipy.special.logsumexp(terms, axis=0)
-    return -2.0 * level.sum() + jnp.log(f.block_pivots).sum()
+    return -2.0 * (level.sum() + sample.constant) + jnp.log(f.block_pivots).sum()
 
 
 @lru_cache(maxsize=32)

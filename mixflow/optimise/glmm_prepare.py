@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def prepare(
     x = tuple(d.Q * np.sqrt(n) for d in own)
     lead_of = of[0] if groups else ()
     coefs = tuple(a.shape[1] for a in x)
-    shape = Shape(family, layout, coefs, lead_of, corner_of, place.row.shape, nodes, restricted)
+    shape = Shape(family, layout, coefs, lead_of, corner_of, place.row.shape, nodes, restricted, single=_single(own, x))
     joint = np.concatenate([corner, x[0]], axis=1)
     shared = Shared(
         tuple(laid_columns(a, place) for a in x),
@@ -127,7 +128,21 @@ def samples(prepared: Generalised, y: np.ndarray, weight: np.ndarray, observed: 
             turn[i] = v
             turn[i, :, seen.rank[i] :] = 0.0
         turns.append(turn)
-    return Sample(rows, laid(weight, place), tuple(turns))
+    laid_weight = laid(weight, place)
+    constant = np.asarray(_constants(family, rows, laid_weight))
+    return Sample(rows, laid_weight, tuple(turns), constant)
+
+
+@partial(jax.jit, static_argnums=0)
+def _constants(family: Family, y: jax.Array, weight: jax.Array) -> jax.Array:
+    """Sums over rows of what the log densities have of y alone. (N, S, r, c), (N, S, r) -> (N,)."""
+    return (weight * jax.vmap(jax.vmap(jax.vmap(family.constant)))(y)).sum(axis=(1, 2))
+
+
+def _single(designs: tuple[Design, ...], columns: tuple[np.ndarray, ...]) -> tuple[int, ...]:
+    """Predictors after the first that are an intercept alone."""
+    plain = [x.shape[1] == 1 and np.ptp(x) == 0 and not (d.offset.any() or d.random) for d, x in zip(designs, columns, strict=True)]
+    return tuple(j for j in range(1, len(plain)) if plain[j])
 
 
 def observe_all(prepared: Generalised, y: np.ndarray, weight: np.ndarray) -> list[Observed]:
