@@ -70,7 +70,7 @@ class Problem(NamedTuple):
 
     def evaluate(self, rows: np.ndarray, psi: np.ndarray, u: Effects) -> Point:
         """Value and gradient at the modes, for the features ``rows``."""
-        return each(_evaluate, self.shape, self.shared, take(self.samples, rows), (psi, u))
+        return each(_evaluate, self.shape, self.shared, self.samples, (psi, u), rows)
 
 
 def _evaluate(shape: Shape, shared: Shared, sample: Sample, at: tuple[jax.Array, Effects]) -> Point:
@@ -78,13 +78,32 @@ def _evaluate(shape: Shape, shared: Shared, sample: Sample, at: tuple[jax.Array,
         return evaluate_restricted(shape, shared, sample, at)
     psi, start = at
     u, found = find_mode(shape, shared, sample, psi, start)
+    value, gradient = _penalised(shape, shared, sample, psi, u)
+    fine = found & jnp.isfinite(value) & jnp.isfinite(gradient).all()
+    u = jax.tree.map(lambda a, b: jnp.where(fine, a, b), u, start)
+    return Point(psi, u, jnp.where(fine, value, jnp.inf), gradient)
+
+
+def _penalised(
+    shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects
+) -> tuple[jax.Array, jax.Array]:
+    """-2 log-likelihood with the penalty, and its gradient, u the mode."""
     value, gradient = with_gradient(objective_of(shape), shape, shared, sample, psi, u)
     if shape.penalty:
         more, slope = jax.value_and_grad(lambda p: penalty(shape, shared, sample, p))(psi)
         value, gradient = value + more, gradient + slope
-    fine = found & jnp.isfinite(value) & jnp.isfinite(gradient).all()
-    u = jax.tree.map(lambda a, b: jnp.where(fine, a, b), u, start)
-    return Point(psi, u, jnp.where(fine, value, jnp.inf), gradient)
+    return value, gradient
+
+
+def _gradients(shape: Shape, shared: Shared, sample: Sample, at: tuple[jax.Array, Effects]) -> jax.Array:
+    """Gradients where each parameter in turn has moved by `STEP`. (P, P). No value is computed for them."""
+    psi, start = at
+
+    def moved(by: jax.Array) -> jax.Array:
+        u, _ = find_mode(shape, shared, sample, psi + by, start)
+        return _penalised(shape, shared, sample, psi + by, u)[1]
+
+    return jax.lax.map(moved, STEP * jnp.eye(shape.n_psi))
 
 
 def optima(shape: Shape, shared: Shared, samples: Sample) -> Optima:
@@ -129,8 +148,21 @@ def _run(problem: Problem, at: Optima) -> Optima:
 
 def _with_hessian(problem: Problem, at: Point, evaluations: np.ndarray) -> Optima:
     """The Hessian by differences of the exact gradient, u followed from its mode."""
-    n, p = at.psi.shape
-    first = problem.shape.coefs[0] if problem.shape.restricted else 0
+    if problem.shape.restricted:
+        hessian = _restricted_hessian(problem, at)
+    else:
+        with np.errstate(invalid="ignore"):
+            hessian = (each(_gradients, *problem, (at.psi, at.u)) - at.gradient[:, None, :]) / STEP
+        hessian = 0.5 * (hessian + np.swapaxes(hessian, 1, 2))
+    inverse = _inverse(hessian, FLAT)
+    with np.errstate(invalid="ignore"):
+        promise = ((inverse * at.gradient[:, None, :]).sum(axis=2) * at.gradient).sum(axis=1)
+    return Optima(jax.tree.map(np.array, at), hessian, evaluations + at.psi.shape[1], promise < CLOSE)
+
+
+def _restricted_hessian(problem: Problem, at: Point) -> np.ndarray:
+    """The same by the parameters that are not integrated out, with beta's part beside it."""
+    (n, p), first = at.psi.shape, problem.shape.coefs[0]
     hessian, slope, rows = np.zeros((n, p, p)), np.zeros((n, first, p)), np.arange(n)
     for i in range(first, p):
         moved = problem.evaluate(rows, at.psi + STEP * np.eye(p)[i], at.u)
@@ -138,13 +170,8 @@ def _with_hessian(problem: Problem, at: Point, evaluations: np.ndarray) -> Optim
             hessian[:, i] = (moved.gradient - at.gradient) / STEP
             slope[:, :, i] = (moved.psi - at.psi)[:, :first] / STEP
     hessian = 0.5 * (hessian + np.swapaxes(hessian, 1, 2))
-    if first:
-        given = each(coefficient_cov, *problem, (at.psi, at.u))
-        hessian = with_coefficients(hessian, slope[:, :, first:], given)
-    inverse = _inverse(hessian, FLAT)
-    with np.errstate(invalid="ignore"):
-        promise = ((inverse * at.gradient[:, None, :]).sum(axis=2) * at.gradient).sum(axis=1)
-    return Optima(jax.tree.map(np.array, at), hessian, evaluations + p, promise < CLOSE)
+    given = each(coefficient_cov, *problem, (at.psi, at.u))
+    return with_coefficients(hessian, slope[:, :, first:], given)
 
 
 def _inverse(hessian: np.ndarray, floor: float) -> np.ndarray:

@@ -32,11 +32,22 @@ def block_size(shape: Shape) -> int:
     return int(min(LARGEST, 2 ** int(np.log2(fit))))
 
 
-def each(function: Callable[..., Any], shape: Shape, shared: Shared, samples: Sample, argument: Any) -> Any:
-    """``function(shape, shared, sample, argument)`` for every feature; numpy in, numpy out."""
+def each(
+    function: Callable[..., Any],
+    shape: Shape,
+    shared: Shared,
+    samples: Sample,
+    argument: Any,
+    features: np.ndarray | None = None,
+) -> Any:
+    """``function(shape, shared, sample, argument)`` for every feature, or for ``features``; numpy in, numpy out.
+
+    ``argument`` has a row for each of those, so that no sample is copied but into its block.
+    """
     kernel = _compiled(function, shape)
-    run = lambda rows: kernel(shared, *take((samples, argument), rows))  # noqa: E731
-    return by_block(run, len(samples.y), block_size(shape), serial=1)
+    own = np.arange(len(samples.y)) if features is None else features
+    run = lambda rows: kernel(shared, take(samples, own[rows]), take(argument, rows))  # noqa: E731
+    return by_block(run, len(own), block_size(shape), serial=1)
 
 
 @lru_cache(maxsize=64)
