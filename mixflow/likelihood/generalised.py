@@ -64,7 +64,9 @@ def fixed_part(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array) -> 
     for j in range(len(shape.coefs)):
         if j in shape.single:
             x = shared.X[j]
-            found.append(jnp.where(x.max() > 0, x.max(), x.min()) * sample.turn[j][0, 0] * psi[shape.starts[j]])
+            found.append(
+                jnp.where(x.max() > 0, x.max(), x.min()) * sample.turn[j][0, 0] * psi[shape.starts[j]]
+            )
             continue
         beta = sample.turn[j] @ psi[shape.starts[j] : shape.starts[j + 1]]
         found.append(shared.offset[j] + (shared.X[j].reshape(-1, len(beta)) @ beta).reshape(shape.chunks))

@@ -90,7 +90,9 @@ def prepare(
     x = tuple(d.Q * np.sqrt(n) for d in own)
     lead_of = of[0] if groups else ()
     coefs = tuple(a.shape[1] for a in x)
-    shape = Shape(family, layout, coefs, lead_of, corner_of, place.row.shape, nodes, restricted, single=_single(own, x))
+    shape = Shape(
+        family, layout, coefs, lead_of, corner_of, place.row.shape, nodes, restricted, single=_single(own, x)
+    )
     joint = np.concatenate([corner, x[0]], axis=1)
     shared = Shared(
         tuple(laid_columns(a, place) for a in x),
@@ -141,7 +143,10 @@ def _constants(family: Family, y: jax.Array, weight: jax.Array) -> jax.Array:
 
 def _single(designs: tuple[Design, ...], columns: tuple[np.ndarray, ...]) -> tuple[int, ...]:
     """Predictors after the first that are an intercept alone."""
-    plain = [x.shape[1] == 1 and np.ptp(x) == 0 and not (d.offset.any() or d.random) for d, x in zip(designs, columns, strict=True)]
+    plain = [
+        x.shape[1] == 1 and np.ptp(x) == 0 and not (d.offset.any() or d.random)
+        for d, x in zip(designs, columns, strict=True)
+    ]
     return tuple(j for j in range(1, len(plain)) if plain[j])
 
 
