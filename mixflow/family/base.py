@@ -87,7 +87,7 @@ class Family(ABC):
         """log f(y | eta, own) with all constants, as R's d-functions and glmmTMB have them."""
 
     def log_kernel(self, y: jax.Array, eta: Any, own: jax.Array) -> jax.Array:
-        """log f less ``constant(y)``: what is computed in each iteration. ``eta`` is indexed alone: a tuple may stand."""
+        """log f less ``constant(y)``, computed in each iteration; ``eta`` is indexed alone: a tuple may stand."""
         return self.log_density(y, eta, own)
 
     def constant(self, y: jax.Array) -> jax.Array:
