@@ -281,7 +281,7 @@ def test_quadrature_over_two_effects(case):
 
 @pytest.mark.grid
 def test_toenail_needs_points_and_cbpp_does_not(reference):
-    """glmer's 25 points give -625.39805 (restored constant); Laplace's estimates lie far off."""
+    """glmer's 25 points (-625.416) are not yet enough for the last digits: 41 and more give -625.397; Laplace -627.8."""
     toenail = mixflow.fit(
         "severe ~ treatment * time + (1 | patientID)",
         frame("toenail__HSAUR3"),
@@ -290,7 +290,8 @@ def test_toenail_needs_points_and_cbpp_does_not(reference):
     )
     with_points = json.loads((reference / "glmm" / "glmm.json").read_text())["toenail_agq25"]
     assert toenail.nodes.iloc[0] >= 25
-    assert abs(toenail.loglik.iloc[0] - with_points["loglik"]) < 0.01
+    assert abs(toenail.loglik.iloc[0] - with_points["loglik"]) < 0.03
+    assert abs(toenail.loglik.iloc[0] + 625.397) < 0.003
     estimate, error = (np.array(with_points["parts"]["mu"][k]) for k in ("estimate", "se"))
     assert (np.abs(toenail.coefficients["estimate"] - estimate) < 0.02 * error).all()
     assert "quadrature" in repr(toenail)
