@@ -23,7 +23,7 @@ FEATURES = 300
 def study() -> Iterator[SimpleNamespace]:
     """The workflow's own modules, imported as its scripts import each other, and its config."""
     sys.path.insert(0, str(HERE))
-    names = ("simulate", "measure", "tables", "few")
+    names = ("simulate", "measure", "tables", "few", "generalised")
     before = {name: sys.modules.pop(name, None) for name in names}
     try:
         modules: dict[str, ModuleType] = {name: importlib.import_module(name) for name in names}
@@ -124,3 +124,38 @@ def test_table_by_true_correlation_and_figure(study, found, tmp_path):
     rates = [study.tables.rates(found[s][0], 0.05).assign(scenario=s) for s in SCENARIOS]
     study.tables.figure(pd.concat(rates), tmp_path / "rejections.svg")
     assert "<svg" in (tmp_path / "rejections.svg").read_text()
+
+
+def test_published_rates_of_generalised_models_are_what_the_docs_say():
+    """Advice of docs/calibration.md on Laplace, quadrature and REML, from the published table."""
+    table = pd.read_csv(ROOT / "reports" / "calibration" / "generalised.csv")
+    assert (table["fitted"] > 1990).all()
+    assert table["bias_in_se"].abs().max() < 0.13
+    within = table[table["contrast"] == "within"]
+    assert within["coverage_z"].between(0.935, 0.97).all()
+    between = table[table["contrast"] == "between"].set_index(["family", "groups", "rows", "sd", "method"])
+    counts, yes_no = between.loc["nbinom2"], between.loc["binomial"]
+    assert counts.loc[12].xs("Laplace", level="method")["coverage_z"].max() < 0.91
+    assert counts.loc[12].xs("REML", level="method")["coverage_t"].min() > 0.94
+    assert between.loc[(slice(None), 40), "coverage_z"].min() > 0.93
+    sd = yes_no.loc[(40, 4, 1.5), "sd_mean"]
+    assert sd["Laplace"] < 0.92 and 0.97 < sd["quadrature"] < 1.01
+    both = counts["sd_mean"].unstack("method").dropna(subset=["quadrature"])
+    assert (both["quadrature"] - both["Laplace"]).abs().max() < 0.011
+
+
+def test_a_case_of_generalised_models_is_measured_as_published(study):
+    """300 features of one case, within four Monte Carlo errors of the published 2,000."""
+    case = ("binomial", 12, 4, 1.5)
+    own = {**study.config, "generalised": {**study.config["generalised"], "methods": {"Laplace": {}}}}
+    found = study.generalised.measure(own, FEATURES, [case]).set_index("contrast")
+    published = pd.read_csv(ROOT / "reports" / "calibration" / "generalised.csv")
+    same = (published[["family", "groups", "rows", "sd"]] == list(case)).all(axis=1) & (
+        published["method"] == "Laplace"
+    )
+    for contrast, row in published[same].set_index("contrast").iterrows():
+        for column in ("coverage_z", "rejected_z"):
+            p = row[column]
+            assert abs(found.loc[contrast, column] - p) < 4 * np.sqrt(p * (1 - p) / (FEATURES / 2)), column
+        # The mean hangs on the few features whose group effects are nearly separated; the median does not.
+        assert abs(found.loc[contrast, "sd_median"] - row["sd_median"]) < 0.15
