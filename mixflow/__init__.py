@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mixflow.api import MetaResult, Opened, Result, fit, meta_analysis, meta_counts
+    from mixflow.api import MetaResult, Opened, Result, compare_families, fit, meta_analysis, meta_counts
     from mixflow.api import open_store as open
     from mixflow.report.pictures.forest import forest_plot
 
@@ -20,6 +20,7 @@ __all__ = [
     "Opened",
     "Result",
     "__version__",
+    "compare_families",
     "fit",
     "forest_plot",
     "meta_analysis",
@@ -29,7 +30,8 @@ __all__ = [
 
 _API = "mixflow.api"
 _LAZY = {
-    name: (_API, name) for name in ("MetaResult", "Opened", "Result", "fit", "meta_analysis", "meta_counts")
+    name: (_API, name)
+    for name in ("MetaResult", "Opened", "Result", "compare_families", "fit", "meta_analysis", "meta_counts")
 }
 _LAZY |= {"open": (_API, "open_store"), "forest_plot": ("mixflow.report.pictures.forest", "forest_plot")}
 

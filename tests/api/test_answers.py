@@ -12,6 +12,8 @@ import mixflow
 from mixflow.errors import MixflowError
 
 PREDICTED = {"fit": "estimate", "se": "std_error"}
+R2 = (0.085, 0.187, 0.111)
+"""performance 0.10.2: r2_nakagawa and icc of glmmTMB's fit of cbpp."""
 MEANS = {
     "value": "response",
     "se": "response_std_error",
@@ -83,6 +85,45 @@ def test_what_cannot_be_predicted_is_refused_in_words(cbpp):
     ):
         with pytest.raises(MixflowError, match=words):
             cbpp.predict(**options)
+
+
+def test_simulations_residuals_and_checks_are_tables(cbpp):
+    drawn = cbpp.simulate(seed=4, replicates=200)
+    assert drawn.shape == (200, 56) and drawn.index.names == ["feature", "replicate"]
+    trials = cbpp.y[0].sum(axis=1)
+    mean = cbpp.predict(groups="average").to_numpy()[0]
+    error = (drawn / trials).std() / np.sqrt(200)
+    assert (np.abs((drawn / trials).mean() - mean) < 4.5 * error).all()
+    assert cbpp.quantile_residuals().shape == (1, 56)
+    checks = cbpp.residual_checks(simulations=20)
+    assert list(checks["check"]) == [
+        "uniformity",
+        "dispersion",
+        "outliers",
+    ]  # zeros say nothing of yes and no
+    assert checks["p_value"].between(0, 1).all()
+
+
+def test_r2_on_the_latent_scale_is_performances(cbpp):
+    found = cbpp.r2().iloc[0]
+    np.testing.assert_allclose(found[["r2_marginal", "r2_conditional", "icc"]].astype(float), R2, atol=5e-4)
+    assert cbpp.analyse("r2")["r2_marginal"].iloc[0] == found["r2_marginal"]
+
+
+def test_families_of_other_columns_are_refused(cbpp):
+    with pytest.raises(MixflowError, match="other columns"):
+        cbpp.families(["poisson"])
+
+
+@pytest.mark.grid
+def test_families_are_compared_for_every_outcome(reference):
+    owls = pd.read_csv(reference / "data" / "Owls__glmmTMB.csv")
+    formula = "SiblingNegotiation ~ FoodTreatment + offset(log(BroodSize)) + (1 | Nest)"
+    table = mixflow.compare_families(formula, owls, ["poisson", "nbinom2"], zi=True)
+    assert list(table["family"]) == ["poisson", "poisson + zi", "nbinom2", "nbinom2 + zi"]
+    one = mixflow.fit(formula, owls, family="nbinom2", zi="~ 1")
+    np.testing.assert_allclose(table["aic"].iloc[3], one.aic.iloc[0])
+    assert table.loc[table["best"] == "yes", "delta"].tolist() == [0.0]
 
 
 @pytest.mark.grid

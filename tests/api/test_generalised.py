@@ -113,11 +113,9 @@ def test_options_of_families_are_refused_for_the_gaussian(cbpp):
 
 def test_what_needs_the_values_again_is_refused(two_columns, tmp_path):
     for attempt in (
-        lambda: two_columns.confint(),
-        lambda: two_columns.simulate(1),
-        lambda: two_columns.anova(two_columns),
-        lambda: two_columns.r2(),
         lambda: two_columns.analyse("moderated"),
+        lambda: two_columns.analyse("icc", group="herd"),
+        lambda: two_columns.slopes("herd", "period"),
     ):
         with pytest.raises(MixflowError, match="not available for generalised models"):
             attempt()

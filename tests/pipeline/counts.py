@@ -29,7 +29,14 @@ CONFIG: dict[str, Any] = {
             "formula": "~ group + offset(log(library_size)) + (1 | subject)",
             "family": "nbinom2",
             "contrasts": {"b vs a": {"group": ["b", "a"]}, "any": {"group": "omnibus"}},
-            "analyses": {"terms": None, "means": {"factors": "group"}},
+            "analyses": {
+                "terms": None,
+                "means": {"factors": "group", "offset": 0},
+                "residual_checks": {"simulations": 20},
+                "families": {"among": ["poisson"]},
+                "benchmarking": {"group": "subject"},
+                "r2": None,
+            },
         },
         "presence": {
             "formula": "~ group + (1 | subject)",

@@ -96,6 +96,23 @@ def test_analyses_see_the_family(study: Study, tree: xr.DataTree) -> None:
     assert np.allclose(again.fit.solution, subject.fit.solution[:1])
 
 
+def test_analyses_answer_on_the_scale_of_the_response(tree: xr.DataTree) -> None:
+    found = {
+        name: analyses.from_dataset(node.to_dataset(inherit=False)).set_index("feature")
+        for name, node in tree["analyses/abundance"].children.items()
+    }
+    means = found["means"].loc["up"]
+    assert set(means["scale"]) == {"mean"} and np.allclose(means["response"], np.exp(means["estimate"]))
+    assert found["means"].loc["zero", "response"].isna().all()
+    checks = found["residual_checks"]
+    assert checks.loc["up", "p_value"].between(0, 1).all() and checks.loc["zero", "p_value"].isna().all()
+    families = found["families"]
+    assert set(families["family"]) == {"nbinom2", "poisson"}
+    assert families.loc["plain"].set_index("family").loc["nbinom2", "delta"] == 0
+    assert (found["benchmarking"].loc["up", "expected"] > 0).all()
+    assert found["r2"].loc["up", "r2_conditional"] <= 1
+
+
 def test_shards_do_not_matter(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "CHUNK", 3)
     paths = Paths(study.name)
