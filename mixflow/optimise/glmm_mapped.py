@@ -20,15 +20,19 @@ from mixflow.optimise.mapped import by_block, take
 BLOCK_FLOATS = 2**14
 """Rows of all features of a block: an array of them stays within the processor's cache."""
 
+POINT_FLOATS = 2**16
+"""The same for rows times points of a quadrature: they are passed over once, while modes are sought in rows alone."""
+
 LARGEST = 64
 
 
 def block_size(shape: Shape) -> int:
     """Features a block: a power of two that follows from the shape alone."""
-    rows = shape.chunks[0] * shape.chunks[1] * shape.nodes ** (shape.layout.k_leading if shape.random else 0)
+    rows = shape.chunks[0] * shape.chunks[1]
+    points = rows * shape.nodes ** (shape.layout.k_leading if shape.random else 0)
     layout = shape.layout
     dense = layout.n_corner_effects**2 + layout.n_leading * layout.k_leading * (1 + layout.n_corner_effects)
-    fit = max(1, BLOCK_FLOATS // max(rows, dense, 1))
+    fit = max(1, min(BLOCK_FLOATS // max(rows, dense, 1), POINT_FLOATS // max(points, 1)))
     return int(min(LARGEST, 2 ** int(np.log2(fit))))
 
 
