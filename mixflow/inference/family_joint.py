@@ -2,8 +2,8 @@
 
 At the mode the posterior of (beta, u) is taken as normal with precision C'WC + S, C = [X, Z Lambda], W the observed
 information of each row by the predictor of mu (Wood 2017, Generalized Additive Models, sections 6.9 and 6.10); other
-predictors, theta and the family's own parameters are held at their estimates. (mgcv takes the expected information where
-the link is not canonical: its standard errors of a negative binomial's curves differ by a few per cent.)
+predictors, theta and the family's own parameters are held at their estimates. (mgcv takes the expected information
+where the link is not canonical: its standard errors of a negative binomial's curves differ by a few per cent.)
 """
 
 from __future__ import annotations

@@ -281,7 +281,7 @@ def test_quadrature_over_two_effects(case):
 
 @pytest.mark.grid
 def test_toenail_needs_points_and_cbpp_does_not(reference):
-    """glmer's 25 points (-625.416) are not yet enough for the last digits: 41 and more give -625.397; Laplace -627.8."""
+    """glmer's 25 points (-625.416) are not enough for the last digits: 41 and more give -625.397; Laplace -627.8."""
     toenail = mixflow.fit(
         "severe ~ treatment * time + (1 | patientID)",
         frame("toenail__HSAUR3"),
