@@ -202,7 +202,7 @@ def _boundary(problem: Problem, found: Optima) -> Optima:
 
 
 def _simpler(problem: Problem, found: Optima) -> Optima:
-    """Parameters without a finite estimate carried far enough that the simpler family's answer stands."""
+    """Parameters without a finite estimate carried far enough that the answer is that of the limit."""
     for _ in range(0 if problem.shape.restricted else MOST):
         direction, slope = simpler_directions(problem.shape, found.hessian, found.point.gradient, FLAT)
         rows = np.flatnonzero((slope > LEAST) & np.isfinite(found.value))

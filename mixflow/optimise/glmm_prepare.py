@@ -29,12 +29,6 @@ from mixflow.likelihood.quadrature import MOST_POINTS
 from mixflow.model import RandomEffect
 from mixflow.optimise.prepare import groups_of, theta_scales
 
-HELD = (
-    "binomial", "betabinomial", "poisson", "nbinom1", "nbinom2", "Gamma", "lognormal", "beta", "ordbeta", "t",
-    "tweedie", "truncated_poisson", "censored", "cumulative", "hypergeometric",
-)  # fmt: skip
-"""Families whose mixed models agree with R (tests/reference/glmm); the others have densities only."""
-
 
 @dataclass(frozen=True, eq=False)
 class Generalised:
@@ -74,7 +68,7 @@ def prepare(
     """Lay out rows and columns. ``designs`` by the names of the family's predictors, all of the same rows."""
     own = tuple(designs[p.name] for p in family.predictors)
     terms, predictor = _merged(family, own)
-    _refuse(own, terms, family)
+    _refuse(own)
     groups, _ = groups_of(replace(own[0], random=tuple(terms), residual=None))
     blocks = tuple(GroupBlock(g.name, g.n_levels, tuple(e.within for e in g.effects)) for g in groups)
     layout = Layout(blocks, -1, False)
@@ -179,13 +173,7 @@ def _check_nodes(layout: Layout, nodes: int) -> None:
         raise MixflowError(Problem(message, column="nagq", value=nodes, remedy=remedy))
 
 
-def _refuse(designs: tuple[Design, ...], terms: list[RandomColumns], family: Family) -> None:
-    name = family.base.name
-    if name not in HELD:
-        remedy = f"Families of mixed models so far: {', '.join(HELD)}, with or without zi."
-        raise MixflowError(
-            Problem("This family's mixed models are not yet held against R", value=name, remedy=remedy)
-        )
+def _refuse(designs: tuple[Design, ...]) -> None:
     if any(design.residual is not None for design in designs):
         remedy = "Leave `residual` out: a generalised model has no residual covariance."
         raise MixflowError(Problem("Residual structures are for Gaussian models", remedy=remedy))

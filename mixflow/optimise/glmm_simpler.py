@@ -1,7 +1,8 @@
-"""Features whose dispersion, zero inflation or shape has no finite estimate: carried on to the simpler family.
+"""Features with a parameter that has no finite estimate: carried on to the limit.
 
 A quasi-Newton step ends where the likelihood is flat, a little before the limit: a negative binomial's size at a few
-thousands. Carried far along that direction the answer is the Poisson's to rounding, and it is that which is told.
+thousands, a separated coefficient at -8. Carried far along that direction the answer is the Poisson's, or that of the
+rows which are not separated, to rounding, and it is that which is told.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ MOST = 3
 def simpler_directions(
     shape: Shape, hessian: np.ndarray, gradient: np.ndarray, flat: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Downhill (N, P), of length 1, among directions of curvature below ``flat`` beside mu; and the slope (N,)."""
+    """Downhill (N, P), of length 1, among directions of curvature below ``flat`` but those of theta; slope (N,)."""
     fine = np.asarray(np.isfinite(hessian).all(axis=(1, 2)))
     values, vectors = np.linalg.eigh(np.where(fine[:, None, None], hessian, np.eye(shape.n_psi)))
     mass = vectors**2
-    beside = mass[:, shape.starts[1] : shape.n_beta].sum(axis=1) + mass[:, shape.own].sum(axis=1)
-    wanted = (np.abs(values) <= flat) & (beside > 0.5) & fine[:, None]
+    wanted = (np.abs(values) <= flat) & (mass[:, shape.theta].sum(axis=1) < 0.5) & fine[:, None]
     along = (vectors * np.where(fine[:, None], gradient, 0.0)[:, :, None]).sum(axis=1) * wanted
     down = -(vectors * along[:, None, :]).sum(axis=2)
     slope = np.sqrt((down**2).sum(axis=1))

@@ -97,11 +97,16 @@ def test_quadrature_takes_one_group(cbpp):
 @pytest.mark.parametrize(
     ("formula", "options", "words"),
     [
-        ("half ~ (1 | herd)", {"family": "beta"}, "not yet held against R"),
+        ("half ~ (1 | herd)", {"family": "cumulative"}, "whole numbers"),
+        ("period ~ (1 | herd)", {"family": "cumulative"}, "Text has no order"),
+        ("incidence ~ (1 | herd)", {"family": "poisson", "thresholds": "flexible"}, "cumulative"),
+        ("incidence ~ 0 + size + (1 | herd)", {"family": "cumulative"}, "place of the intercept"),
+        ("below(incidence, size) ~ (1 | herd)", {"family": "poisson"}, "no below"),
+        ("cens(incidence) ~ (1 | herd)", {"family": "censored"}, "takes two columns"),
         ("incidence ~ size + (size | herd)", {"family": "poisson", "nagq": 80}, "grid of 6400 points"),
     ],
 )
-def test_what_is_not_yet_held_against_r_is_refused(cbpp, formula, options, words):
+def test_what_does_not_go_together_is_refused(cbpp, formula, options, words):
     with pytest.raises(MixflowError, match=words):
         mixflow.fit(formula, cbpp.assign(half=0.5), **options)
 

@@ -116,6 +116,7 @@ def test_every_status_is_right(together):
 
 
 @pytest.mark.grid
+@pytest.mark.timeout(1800)
 def test_one_by_one_gives_the_same_bytes(together):
     family, own, names, y, fit = together
     for i, name in enumerate(names):

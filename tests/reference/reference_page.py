@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tests.reference import glmm_page
 from tests.reference.engine import CASES, DISAGREEMENTS, HERE
 
 PAGE = HERE.parents[1] / "docs" / "reference.md"
@@ -78,7 +79,8 @@ def page() -> str:
         "",
         *_grid(cases),
     ]
-    return "\n".join([*parts, "", "## Disagreements", "", *_disagreements()]) + "\n"
+    parts += ["", "## Disagreements", "", *_disagreements(), "", *glmm_page.lines()]
+    return "\n".join(parts) + "\n"
 
 
 def asked(case: dict[str, Any], inference: str) -> bool:

@@ -5,7 +5,8 @@ here <- "glmm"
 source(file.path(here, "lib.R"))
 listed <- fromJSON("glmm_cases.json", simplifyVector = FALSE)
 store <- file.path(here, "glmm.json")
-out <- if (file.exists(store)) fromJSON(store, simplifyVector = FALSE, simplifyMatrix = FALSE) else list()
+stored <- function() if (file.exists(store)) fromJSON(store, simplifyVector = FALSE, simplifyMatrix = FALSE) else list()
+put <- function(out) writeLines(toJSON(out, auto_unbox = TRUE, digits = 12, pretty = TRUE, null = "null", na = "null"), store)
 asked <- commandArgs(TRUE)
 if (!length(asked)) asked <- names(listed$cases)
 
@@ -29,7 +30,9 @@ for (name in asked) {
   found <- tryCatch(answer(case, table_of(listed$tables[[case$table]], "data")), error = function(e) list(error = conditionMessage(e)))
   cat(name, if (is.null(found$error)) format(found$loglik, digits = 12) else found$error,
       "gradient", format(found$gradient), "curvature", format(found$least_curvature), round(proc.time()[[3]] - began, 1), "s\n")
+  out <- stored()
   out[[name]] <- found[setdiff(names(found), c("alpha", "turn"))]
+  put(out)
 }
 out$versions <- c(list(R = R.version.string), sapply(c("glmmTMB", "lme4", "ordinal", "survival", "TMB"), function(p) as.character(packageVersion(p)), simplify = FALSE))
-writeLines(toJSON(out, auto_unbox = TRUE, digits = 12, pretty = TRUE, null = "null"), store)
+put(out)

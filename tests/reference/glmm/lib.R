@@ -116,10 +116,11 @@ by_glmer <- function(case, d) {
 }
 
 by_clmm <- function(case, d) {
-  arguments <- list(as_r(case$formula), data = d, link = if (is.null(case$link)) "logit" else case$link,
+  random <- grepl("|", case$formula, fixed = TRUE); link <- if (is.null(case$link)) "logit" else case$link
+  # clmm of ordinal 2022.11-16 has cloglog and loglog the wrong way round (its clm has not): see docs/reference.md.
+  arguments <- list(as_r(case$formula), data = d, link = if (random && link == "cloglog") "loglog" else link,
                     threshold = if (is.null(case$thresholds)) "flexible" else case$thresholds)
   if (!is.null(case$weights)) arguments$weights <- d[[case$weights]]
-  random <- grepl("|", case$formula, fixed = TRUE)
   if (random) {
     arguments$nAGQ <- if (is.null(case$nagq)) 1 else case$nagq
     arguments$control <- clmm.control(gradTol = 1e-9, innerCtrl = "noWarn", maxIter = 200, maxLineIter = 200)
@@ -161,7 +162,7 @@ by_tmb <- function(case, d) {
   p <- parts_of(case, d); n <- nrow(d); k <- if (is.null(p$random)) 0 else ncol(p$random$Z)
   y <- p$y; y[y == -Inf] <- -1e301; y[y == Inf] <- 1e301
   data <- list(family = c(nbinom2 = 0L, lognormal = 1L, censored = 2L, Gamma = 3L, cumulative = 4L)[[case$family]], y = y, weight = rep(1, n),
-               offset = p$offset, X = p$X, Xd = p$Xd, Z = if (k) p$random$Z else matrix(0, n, 0),
+               offset = p$offset, X = p$X, Xd = if (ordered) matrix(0, n, 0) else p$Xd, Z = if (k) p$random$Z else matrix(0, n, 0),
                level = if (k) as.integer(p$random$g) - 1L else integer(n),
                second = as.integer(p$second), turn = if (ordered) clmm$turn else matrix(0, 0, 0),
                link = match(if (is.null(case$link)) "logit" else case$link, c("logit", "probit", "cloglog")) - 1L,
@@ -169,7 +170,7 @@ by_tmb <- function(case, d) {
   middle <- log(pmax(abs(ifelse(is.finite(p$y[, 1]), p$y[, 1], p$y[, 2])), 1e-3))
   beta <- numeric(ncol(p$X)); if (case$family == "lognormal") beta <- unname(coef(lm.fit(p$X, middle)))
   if (case$family == "censored") beta <- unname(coef(lm.fit(p$X, ifelse(is.finite(p$y[, 1]), p$y[, 1], p$y[, 2]))))
-  if (ordered) beta <- clmm$parts$mu$estimate
+  if (ordered) beta <- as.numeric(clmm$parts$mu$estimate)
   pars <- list(beta = beta, betad = numeric(if (ordered) 0 else ncol(p$Xd)), own = if (ordered) clmm$alpha else numeric(0), theta = if (k == 2) c(-1, -1, 0) else rep(-1, k),
                thetad = if (is.null(p$randomd)) numeric(0) else -1,
                u = matrix(0, if (k) nlevels(p$random$g) else 0, k),
