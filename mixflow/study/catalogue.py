@@ -32,6 +32,9 @@ def _analysis(analysis: Analysis) -> Iterator[str]:
     yield _wrapped(analysis.help)
     if analysis.own_rows:
         yield "Also of models that read the precursors of each protein (`preprocess.summarise.method: none`).\n"
+    if "generalised" in analysis.models:
+        only = "Of" if "gaussian" not in analysis.models else "Also of"
+        yield f"{only} generalised models (`family` beside gaussian).\n"
     if analysis.options:
         yield "| option | values | meaning |\n|---|---|---|"
         yield from (_option(name, part, analysis) for name, part in analysis.options.items())
