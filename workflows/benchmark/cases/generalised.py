@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixflow.design import build
+from mixflow.design.several import predictor_terms, several
 from mixflow.family import named
 from mixflow.formula import parse
 from mixflow.inference.contrasts import build_coefficients
@@ -27,8 +27,7 @@ def work(case: dict[str, Any], sheet: pd.DataFrame, values: np.ndarray, ids: np.
         y = np.stack([values, 1.0 - values], axis=-1)
 
     def run() -> Fit:
-        designs = {"mu": build(parse(case["formula"]), sheet)}
-        designs |= {p.name: build(parse("~ 1"), sheet) for p in family.predictors[1:]}
+        designs, _, _ = several(predictor_terms(family, parse(case["formula"]), None, None), sheet)
         fit = fit_generalised(designs, family, y, ids, nodes=case.get("nodes", 1), modes=False)
         test(fit, build_coefficients(designs["mu"]), df="z", design=designs["mu"])
         return fit
