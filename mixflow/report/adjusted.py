@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mixflow.family import Family
 
 _LEVEL = re.compile(r"(?P<factor>.+)\[(?P<level>[^\]]*)\]")
+_CALLED = re.compile(r"(\w+)\s*\(")
+ROW_BY_ROW = {"log", "log2", "log10", "log1p", "exp", "sqrt", "abs", "I"}
+"""Functions whose value at a sample hangs on that sample alone, unlike scale() or a spline."""
 Z95 = 1.959963984540054
 
 
@@ -57,9 +60,11 @@ def _part(part: str, sheet: pd.DataFrame) -> np.ndarray | None:
 
 
 def _expression(text: str, sheet: pd.DataFrame) -> np.ndarray | None:
-    """A function of columns, such as log(reads); None for what is none (a spline has parts)."""
+    """A function of columns row by row, such as log(reads); None for others, which hang on all samples."""
     from mixflow.design.terms import evaluate
 
+    if not set(_CALLED.findall(text)) <= ROW_BY_ROW:
+        return None
     try:
         return evaluate(text, sheet, finite=False)
     except (MixflowError, NameError, SyntaxError):

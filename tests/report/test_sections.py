@@ -152,7 +152,11 @@ def test_design_from_names_of_coefficients() -> None:
     sheet = pd.DataFrame({"a": ["x", "y"], "n": [2.0, 3.0], "odd name": ["u", "v"]})
     made = adjusted.design(["(Intercept)", "a[y]", "n", "a[y]:n", "odd name[v]"], sheet)
     np.testing.assert_array_equal(made, [[1, 0, 2, 0, 0], [1, 1, 3, 3, 1]])
-    assert adjusted.design(["(Intercept)", "log(n)"], sheet) is None
+    logged = adjusted.design(["(Intercept)", "log(n)"], sheet)
+    assert logged is not None
+    np.testing.assert_allclose(logged[:, 1], np.log([2, 3]))
+    for name in ("scale(n)", "bs(n, df=3)[1]", "s(n)", "log(absent)"):
+        assert adjusted.design(["(Intercept)", name], sheet) is None, name
 
 
 def test_a_number_gives_a_line(tree: xr.DataTree) -> None:
