@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from mixflow.study import plan, sheet
 from mixflow.study.config import load
 from mixflow.study.validate import validate
 
+ROOT = Path(__file__).parents[2]
 HMP2 = """\
 study: hmp2
 data: {{data_root: {root}/microbiome, files: hmp2_maaslin2_taxonomy.tsv, format: wide, scale: proportion}}
@@ -80,3 +85,13 @@ def test_radiomics(shared_data, tmp_path):
     assert plan.load_plan(study).names == ("main",)
     found = sheet.read(study, readers.read(study.data.files, study.data.format).samples)
     assert found.frame["cartridge"].nunique() == 10 and len(found.frame) == 2080
+
+
+@pytest.mark.parametrize("name", ["romero", "dietswap", "muscat", "hmp2-prevalence"])
+def test_generalised_studies_of_the_project(shared_data, monkeypatch, name):
+    """docs/generalised.md: counts, presence and pseudo-bulk by config alone."""
+    monkeypatch.chdir(ROOT)
+    assert (ROOT / "../shared/data").resolve() == shared_data
+    config = ROOT / "config" / "studies" / name / "config.yaml"
+    assert validate(config, data=True) == []
+    assert load(config).headline.generalised
