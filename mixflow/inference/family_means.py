@@ -101,7 +101,7 @@ def _kernel(family: Family, averaged: tuple[int, ...], slopes: bool) -> Callable
 
     def one(eta: jax.Array, sd: jax.Array, own: jax.Array) -> jax.Array:
         at = jax.vmap(lambda x: answer(family, eta + sd * x, own))(places)
-        return weights @ at
+        return jnp.asarray(weights) @ at
 
     if not slopes:
         return jax.jit(jax.vmap(one))

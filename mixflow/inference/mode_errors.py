@@ -8,7 +8,7 @@ the host, in sparse matrices.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -66,21 +66,18 @@ class ModeEquations:
         z = [loadings(self.rows, j, np.ones(len(eta)))[seen] for j in range(d)]
         lam, slopes = self._factor(theta)
         zl = [own @ lam for own in z]
-        pull = sum(own.T @ first[:, j] for j, own in enumerate(z))
+        pull = _total(own.T @ first[:, j] for j, own in enumerate(z))
         u = -(lam.T @ pull)
-        empty = sparse.csr_matrix(zl[0].shape)
-        weighted = [
-            sum((zl[j].multiply(second[:, j, [k]]).tocsr() for j in range(d)), start=empty) for k in range(d)
-        ]
-        hessian = sparse.identity(len(u)) + sum(weighted[k].T @ zl[k] for k in range(d))
+        weighted = [_total(zl[j].multiply(second[:, j, [k]]).tocsr() for j in range(d)) for k in range(d)]
+        hessian = sparse.identity(len(u)) + _total(weighted[k].T @ zl[k] for k in range(d))
         solve = splu(sparse.csc_matrix(hessian)).solve if len(u) else (lambda b: b)
         cross = [np.asarray(weighted[k].T @ self.rows.X[k][seen]) for k in range(d)]
         turned = [own @ u for own in slopes]
         moved = [
-            s.T @ pull + sum(weighted[k].T @ (z[k] @ t) for k in range(d))
+            s.T @ pull + _total(weighted[k].T @ (z[k] @ t) for k in range(d))
             for s, t in zip(slopes, turned, strict=True)
         ]
-        own = sum(zl[j].T @ second[:, j, d:] for j in range(d))
+        own = _total(zl[j].T @ second[:, j, d:] for j in range(d))
         cross = np.column_stack([*cross, *moved, np.asarray(own)])
         slope = -(lam @ solve(cross)) if len(u) else np.zeros((0, cross.shape[1]))
         place = sum(x.shape[1] for x in self.rows.X)
@@ -115,6 +112,14 @@ class ModeEquations:
             for r, c, v in entries
         ]
         return joined[0], joined[1:]
+
+
+def _total(parts: Iterable[Any]) -> Any:
+    """Sum of matrices, sparse or not; of at least one."""
+    first, *rest = parts
+    for part in rest:
+        first = first + part
+    return first
 
 
 def loadings(

