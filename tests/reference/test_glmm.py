@@ -24,7 +24,7 @@ PLAIN = ("cbpp", "cbpp_agq9", "wine_fixed")
 def check(case: str, reference: Path) -> None:
     theirs = json.loads((reference / "glmm" / "glmm.json").read_text())[case]
     found = mixflow.fit(CASES[case]["formula"], frame(reference / "data", case), **options(case))
-    assert found.status.iloc[0] in expected(case)
+    assert found.status.iloc[0] in expected(case, theirs)
     assert found.loglik.iloc[0] > theirs["loglik"] - 1e-6
     assert abs(found.loglik.iloc[0] - theirs["loglik"]) < LOGLIK
     for component, part in theirs["parts"].items():
@@ -34,9 +34,10 @@ def check(case: str, reference: Path) -> None:
     np.testing.assert_allclose(np.sort(ours), np.sort(numbers(theirs["sd"])), rtol=1e-3, atol=1e-4)
 
 
-def expected(case: str) -> tuple[str, ...]:
-    """Statuses that the case may end with."""
-    return ("simpler family",) if "simpler" in CASES[case] else ("ok", "singular")
+def expected(case: str, theirs: dict[str, Any]) -> tuple[str, ...]:
+    """Statuses that the case may end with; a parameter without a finite estimate is null in R's answer."""
+    null = any(None in np.atleast_1d(part["se"]).tolist() for part in theirs["parts"].values())
+    return ("simpler family",) if null or "simpler" in CASES[case] else ("ok", "singular")
 
 
 def distinct(table: pd.DataFrame) -> pd.DataFrame:
