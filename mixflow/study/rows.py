@@ -69,6 +69,10 @@ def problems(study: Study, model: ModelConfig, sheet: pd.DataFrame) -> Iterator[
             remedy = "leave it out, or use preprocess.summarise.method: median-polish"
             message = "a model of the precursors' rows takes no further structure"
             yield Problem(message, **study.place(*place, key), value=getattr(model, key), remedy=remedy)
+    if model.generalised:
+        remedy = "leave it out, or use preprocess.summarise.method: median-polish"
+        message = "a model of the precursors' rows is Gaussian"
+        yield Problem(message, **study.place(*place, "family"), value=model.family, remedy=remedy)
     if model.df == "containment":
         remedy = "use df: satterthwaite or kenward-roger"
         message = "these degrees of freedom are not worked out for features with rows of their own"

@@ -143,6 +143,7 @@ def test_values_needed_in_a_contrast_are_counted_in_rows() -> None:
         ({"residual": "ar1(order | run)"}, "models.rows.residual", "no further structure"),
         ({"analyses": {"counted": None}}, "models.rows.analyses.counted", "the model reads precursors"),
         ({"df": "containment"}, "models.rows.df", "rows of their own"),
+        ({"family": "Gamma"}, "models.rows.family", "is Gaussian"),
         ({"formula": "~ condition + (1 | peptid)"}, "models.rows.formula", "peptid"),
     ],
 )
