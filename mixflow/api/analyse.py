@@ -13,18 +13,15 @@ from mixflow.inference.contrasts import Contrast
 from mixflow.inference.refit import Fitted
 
 
-def analyse(
-    fitted: Fitted, name: str, contrasts: Sequence[Contrast], df: str, alpha: float, options: dict[str, Any]
-) -> pd.DataFrame:
-    """The table of the analysis ``name``. Raises MixflowError for an unknown name or option."""
+def subject_of(fitted: Fitted, contrasts: Sequence[Contrast], df: str, alpha: float) -> Subject:
+    """What an analysis sees of a Gaussian result."""
     own = getattr(fitted, "feature_of_row", None)  # of a long table, whose features have rows of their own
     values = fitted.values if own is None else fitted.values[0]
-    subject = Subject(fitted.fit, fitted.design, values, tuple(contrasts), df, alpha, fitted.recipe, own)
-    return of_subject(subject, name, options)
+    return Subject(fitted.fit, fitted.design, values, tuple(contrasts), df, alpha, fitted.recipe, own)
 
 
-def of_subject(subject: Subject, name: str, options: dict[str, Any]) -> pd.DataFrame:
-    """The same of a subject, of a Gaussian or a generalised model."""
+def analyse(subject: Subject, name: str, options: dict[str, Any]) -> pd.DataFrame:
+    """The table of the analysis ``name``. Raises MixflowError for an unknown name or option."""
     if name not in ANALYSES:
         known = f"Known: {', '.join(sorted(ANALYSES))}."
         raise MixflowError(Problem("There is no such analysis", value=name, remedy=known))

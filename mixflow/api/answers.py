@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from mixflow.api.analyse import of_subject
 from mixflow.api.means import MarginalMeans
 from mixflow.api.result import Result
 from mixflow.derived import Subject
 from mixflow.inference import families, family_prediction, family_r2, residual_checks
+from mixflow.inference.contrasts import Contrast
 from mixflow.inference.family_mean_tests import family_mean_contrasts, family_means
 from mixflow.inference.family_simulate import simulate
 from mixflow.inference.generalised import FittedFamily
@@ -123,32 +123,6 @@ class Answers(Result):
         """Nakagawa's marginal and conditional R2 on the latent scale (`mixflow.inference.family_r2.COLUMNS`)."""
         return family_r2.r2(self.outcome)
 
-    def analyse(
-        self,
-        name: str,
-        contrasts: Mapping[str, Mapping[str, Any]] | None = None,
-        *,
-        alpha: float = 0.05,
-        **options: Any,
-    ) -> pd.DataFrame:
-        """An analysis as a config's ``analyses`` has it, of those that take generalised models."""
-        asked = [c for key, entry in (contrasts or {}).items() for c in self._words(key, entry)]
-        subject = Subject(
-            self.model, self.design, self.values, tuple(asked), "z", alpha, generalised=self.outcome
-        )
-        return of_subject(subject, name, options)
-
-
-def compare_families(
-    formula: str, data: Any, families: Sequence[str], *, zi: bool = False, **options: Any
-) -> pd.DataFrame:
-    """The same model by several families, compared by AIC for every feature (`inference.families.COLUMNS`).
-
-    ``zi``: each also with zero inflation, where it takes any. ``options``: of `mixflow.fit`. E.g.
-    ``compare_families("~ arm + offset(log(reads)) + (1 | subject)", store, ["poisson", "nbinom2"])``.
-    """
-    from mixflow.api.fitting import fit  # fitting stands on results, and so on this module
-
-    first = fit(formula, data, family=families[0], **options)
-    assert isinstance(first, Answers)
-    return first.families(families, zi)
+    def _subject(self, contrasts: Sequence[Contrast], alpha: float) -> Subject:
+        asked, seen = tuple(contrasts), self.outcome
+        return Subject(self.model, self.design, self.values, asked, "z", alpha, generalised=seen)

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixflow.api.analyse import analyse
+from mixflow.api.analyse import analyse, subject_of
 from mixflow.api.means import MarginalMeans
+from mixflow.derived import Subject
 from mixflow.design import Design
 from mixflow.inference import contrasts as words
 from mixflow.inference import intervals, lrt, prediction, r2, smooths, variances
@@ -232,7 +233,10 @@ class Result:
         ``contrasts``: those that it looks at, as in `contrast`; ``options``: the analysis's own.
         """
         asked = [c for key, entry in (contrasts or {}).items() for c in self._words(key, entry)]
-        return analyse(self.fitted, name, asked, self.df, alpha, options)
+        return analyse(self._subject(asked, alpha), name, options)
+
+    def _subject(self, contrasts: Sequence[Contrast], alpha: float) -> Subject:
+        return subject_of(self.fitted, contrasts, self.df, alpha)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit as a store with the one group ``fits/model``."""

@@ -13,6 +13,10 @@ SEED = {
     "minimum": 0,
     "description": "Of the random numbers; the study's seed if not given.",
 }
+OPTIONS = {
+    "simulations": {"type": "integer", "minimum": 20, "description": "Data sets simulated for a feature."},
+    "seed": SEED,
+}
 
 
 def outcome_of(subject: Subject) -> FittedFamily:
@@ -53,14 +57,7 @@ register(
             "outcomes there is no dispersion beyond the model, so that check says little."
         ),
         run=run,
-        options={
-            "simulations": {
-                "type": "integer",
-                "minimum": 20,
-                "description": "Data sets simulated for a feature.",
-            },
-            "seed": SEED,
-        },
+        options=OPTIONS,
         columns=residual_checks.COLUMNS,
         models=("generalised",),
     )
@@ -79,14 +76,7 @@ register(
             "since parameters are taken as known there: `residual_checks` has the tests."
         ),
         run=run_quantiles,
-        options={
-            "simulations": {
-                "type": "integer",
-                "minimum": 20,
-                "description": "Data sets simulated for a feature.",
-            },
-            "seed": SEED,
-        },
+        options=OPTIONS,
         columns=residual_checks.QUANTILE_COLUMNS,
         models=("generalised",),
     )

@@ -15,6 +15,7 @@ from mixflow.errors import MixflowError, Problem
 from mixflow.inference.components import INTERCEPT
 from mixflow.inference.refit import Fitted
 from mixflow.inference.rows import effect_columns, fixed_part, residual_sd
+from mixflow.model import Fit
 from mixflow.optimise.prepare import prepare
 from mixflow.status import MEANING, Status
 
@@ -175,6 +176,13 @@ def _table(
     for name, p in FUNNEL.items():
         for end, sign in (("low", -1), ("high", 1)):
             numbers[f"funnel_{end}_{name}"] = sign * ndtri(0.5 + p / 2) * chance
+    return table_of_levels(fit, levels, n, numbers, n > 0)[list(COLUMNS)]
+
+
+def table_of_levels(
+    fit: Fit, levels: tuple[str, ...], n: np.ndarray, numbers: dict[str, np.ndarray], kept: np.ndarray
+) -> pd.DataFrame:
+    """Arrays (N, levels) as rows, those ``kept``, with feature, level, the number of rows ``n`` and the status."""
     label = np.array([MEANING[Status(s)].label for s in fit.status], dtype=object)
     table = {
         "feature": np.repeat(fit.feature_ids, len(levels)),
@@ -183,7 +191,7 @@ def _table(
         "status": np.repeat(label, len(levels)),
     }
     table |= {name: np.where(fit.fitted[:, None], v, np.nan).ravel() for name, v in numbers.items()}
-    return pd.DataFrame(table)[(n > 0).ravel()].reset_index(drop=True)[list(COLUMNS)]
+    return pd.DataFrame(table)[kept.ravel()].reset_index(drop=True)
 
 
 def _reliability(variance: np.ndarray, sd: np.ndarray) -> np.ndarray:

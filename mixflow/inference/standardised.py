@@ -21,7 +21,7 @@ from mixflow.design import RandomColumns
 from mixflow.errors import MixflowError, Problem
 from mixflow.family import Family
 from mixflow.family.cumulative import Cumulative
-from mixflow.inference.benchmarking import FUNNEL, ranks_of
+from mixflow.inference.benchmarking import FUNNEL, ranks_of, table_of_levels
 from mixflow.inference.components import INTERCEPT
 from mixflow.inference.family_means import expected, rowwise
 from mixflow.inference.family_rows import FamilyRows, Piece, family_rows, fixed_predictors, modes_part
@@ -29,7 +29,6 @@ from mixflow.inference.family_simulate import values_of
 from mixflow.inference.generalised import FittedFamily
 from mixflow.inference.mode_errors import ModeEquations
 from mixflow.model import Fit
-from mixflow.status import MEANING, Status
 
 STEP = 1e-4
 """Of the link scale, for the slope of a level's events by its effect."""
@@ -104,7 +103,8 @@ def benchmark(outcome: FittedFamily, group: str, level: float = 0.95) -> pd.Data
             for end, sign in (("low", -1), ("high", 1)):
                 root = np.sqrt(at_zero) + sign * ndtri(0.5 + p / 2) * spread / 2
                 numbers[f"funnel_{end}_{name}"] = np.maximum(root, 0.0) ** 2 / at_zero
-    return _table(outcome, term.levels, n, numbers)
+    kept = (n > 0) | ~outcome.fit.fitted[:, None]
+    return table_of_levels(outcome.fit, term.levels, n, numbers, kept)[list(COLUMNS)]
 
 
 def _no_variance(fit: Fit, group: str) -> np.ndarray:
@@ -187,20 +187,3 @@ def mode_errors(outcome: FittedFamily, rows: FamilyRows, piece: Piece, levels: i
         moved = ((slope @ outcome.fit.joint_cov[i]) * slope).sum(axis=1)
         out[i] = np.sqrt(errors.variance(pick) + moved)
     return out
-
-
-def _table(
-    outcome: FittedFamily, levels: tuple[str, ...], n: np.ndarray, numbers: dict[str, np.ndarray]
-) -> pd.DataFrame:
-    """Arrays (N, levels) as rows; levels without a row of the feature have none."""
-    fit = outcome.fit
-    label = np.array([MEANING[Status(s)].label for s in fit.status], dtype=object)
-    table = {
-        "feature": np.repeat(fit.feature_ids, len(levels)),
-        "level": np.tile(np.array(levels, dtype=object), len(n)),
-        "n": n.ravel().astype(int),
-        "status": np.repeat(label, len(levels)),
-    }
-    table |= {name: np.where(fit.fitted[:, None], v, np.nan).ravel() for name, v in numbers.items()}
-    kept = (n > 0) | ~fit.fitted[:, None]
-    return pd.DataFrame(table)[kept.ravel()].reset_index(drop=True)[list(COLUMNS)]

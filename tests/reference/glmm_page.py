@@ -28,7 +28,7 @@ def lines() -> list[str]:
         "lme4, ordinal nor survival has the model (random effects of a dispersion, log-normal, limits with random",
         "effects), R's answer is Laplace's approximation by TMB of densities written there (reference.cpp), or an",
         "integral by 101 points. Cumulative models are polished by that template: ordinal's gradients are numeric.",
-        "GLMMadaptive is not in the Debian archive, and CRAN could not be reached: it was not compared.",
+        "GLMMadaptive is not in the Debian archive: it was not compared.",
         "",
         "| family | cases | data sets | with random effects | options | answered by |",
         "|---|---|---|---|---|---|",
