@@ -126,3 +126,18 @@ class Answers(Result):
     def _subject(self, contrasts: Sequence[Contrast], alpha: float) -> Subject:
         asked, seen = tuple(contrasts), self.outcome
         return Subject(self.model, self.design, self.values, asked, "z", alpha, generalised=seen)
+
+
+def compare_families(
+    formula: str, data: Any, families: Sequence[str], *, zi: bool = False, **options: Any
+) -> pd.DataFrame:
+    """The same model by several families, compared by AIC for every feature (`inference.families.COLUMNS`).
+
+    ``zi``: each also with zero inflation, where it takes any. ``options``: of `mixflow.fit`. E.g.
+    ``compare_families("~ arm + offset(log(reads)) + (1 | subject)", store, ["poisson", "nbinom2"])``.
+    """
+    from mixflow.api.fitting import fit  # fitting stands on results, and so on this module
+
+    first = fit(formula, data, family=families[0], **options)
+    assert isinstance(first, Answers)
+    return first.families(families, zi)
