@@ -92,7 +92,9 @@ def without_intercept(coded: Encoding) -> Encoding:
     if "(Intercept)" not in coded.names:
         remedy = "Leave `0 +` or `- 1` out of the formula: nothing else changes."
         raise MixflowError(
-            Problem("Thresholds take the place of the intercept", value=str(coded.spec.formula), remedy=remedy)
+            Problem(
+                "Thresholds take the place of the intercept", value=str(coded.spec.formula), remedy=remedy
+            )
         )
     at = coded.names.index("(Intercept)")
     names = (*coded.names[:at], *coded.names[at + 1 :])
