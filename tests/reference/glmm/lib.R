@@ -71,10 +71,9 @@ by_glmmtmb <- function(case, d, family = NULL) {
   own <- which(names(out$par) %in% c("thetaf", "psi"))
   if (length(own)) {
     if (case$family == "ordbeta") {
-      # Without ones the upper cutpoint is at infinity: null.
-      b <- out$par[own]; turn <- rbind(c(1, 0), c(1, exp(b[2]))); no <- if (b[2] > 10) c(1, NA) else c(1, 1)
-      out$parts$family <- part(c("lower", "upper"), c(b[1], b[1] + exp(b[2])) * no,
-                               sqrt(diag(turn %*% out$cov[own, own] %*% t(turn))) * no)
+      # psi are the cutpoints themselves in this version of glmmTMB. Without ones the upper is at infinity: null.
+      no <- if (out$par[own][2] > 10) c(1, NA) else c(1, 1)
+      out$parts$family <- part(c("lower", "upper"), out$par[own] * no, out$se[own] * no)
     } else out$parts$family <- own_of(case$family, out$par[own], out$se[own])
   }
   report <- model$obj$report(model$obj$env$last.par)
