@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+
+import numpy as np
 
 from mixflow.report.model import ModelView
 from mixflow.status import Status
@@ -25,11 +28,37 @@ def fitted(model: ModelView, cite: Cite) -> str:
 
 
 def integral(model: ModelView, cite: Cite) -> str:
-    """How the integral over the random effects was approximated."""
-    nodes = int(model.attr("nodes", 1))
-    if nodes == 1:
-        return f"with Laplace's approximation of the integral over the random effects {cite('glmmtmb')}"
-    return f"with adaptive Gauss-Hermite quadrature over the random effects at {nodes} points {cite('quadrature')}"
+    """How the integral over the random effects was approximated, for all features or for those that needed more."""
+    laplace = f"with Laplace's approximation of the integral over the random effects {cite('glmmtmb')}"
+    points = _points(model)
+    if points.max() == 1:
+        return laplace
+    low, high = int(points[points > 1].min()), int(points.max())
+    number = f"{high}" if low == high else f"{low} to {high}"
+    quadrature = f"adaptive Gauss-Hermite quadrature over the random effects at {number} points"
+    if (points > 1).all():
+        return f"with {quadrature} {cite('quadrature')}"
+    some = f"{(points > 1).sum():,} of {len(points):,} features, where that was not close enough"
+    return f"{laplace} or, for {some}, {quadrature} {cite('quadrature')}"
+
+
+def _points(model: ModelView) -> np.ndarray:
+    """Points of the quadrature of every feature."""
+    if "nodes_of_feature" in model.fit:
+        return np.asarray(model.fit["nodes_of_feature"].values)
+    return np.full(max(len(model.feature_ids), 1), int(model.attr("nodes", 1)))
+
+
+def prior(model: ModelView, cite: Cite) -> list[str]:
+    """The penalty on coefficients, if any, and how many features have it."""
+    asked = json.loads(str(model.attr("prior", "null")))
+    if not asked:
+        return []
+    bent = model.status_counts().get(Status.PENALISED, 0)
+    jeffreys = asked.get("kind") == "jeffreys"
+    sd = f"a normal prior of standard deviation {asked.get('sd', 2.5)} on coefficients of scaled columns"
+    kind = f"Jeffreys' prior {cite('firth')}" if jeffreys else sd
+    return [f"For {bent:,} features {kind} kept estimates finite."]
 
 
 def more(model: ModelView, cite: Cite) -> list[str]:
@@ -39,7 +68,7 @@ def more(model: ModelView, cite: Cite) -> list[str]:
     found += [RESPONSES[response]] if response in RESPONSES else []
     if model.attr("trials", ""):
         found.append(f"Values were successes among {model.attr('trials', '')} trials.")
-    found += [*_dispersion(model), *_zeros(model, cite)]
+    found += [*_dispersion(model), *_zeros(model, cite), *prior(model, cite)]
     if scale.ratio:
         found.append(f"Estimates are log {scale.ratio}s; exponentiated they are {scale.ratio}s.")
     simpler = model.status_counts().get(Status.SIMPLER_FAMILY, 0)

@@ -170,6 +170,18 @@ def test_quadrature_weights_and_trials_in_words(view: View) -> None:
     assert "successes among tried trials" in text and any("Pinheiro" in r for r in references)
 
 
+def test_points_by_feature_and_priors_in_words(view: View) -> None:
+    points = np.ones(len(view.headline.feature_ids), dtype=np.int32)
+    points[[2, 5]] = 9, 25
+    seen = changed(view, "mixed", prior='{"sd": 2.5}')
+    tree = {node.path: node.to_dataset(inherit=False) for node in seen.tree.subtree}
+    tree["/fits/mixed"] = tree["/fits/mixed"].assign(nodes_of_feature=("feature", points))
+    text = methods(View(xr.DataTree.from_dict(tree)))[0]
+    assert f"for 2 of {len(points)} features, where that was not close enough" in text
+    assert "quadrature over the random effects at 9 to 25 points" in text
+    assert "a normal prior of standard deviation 2.5" in text
+
+
 def test_few_levels_make_z_tests_doubtful(parts: dict[str, Section]) -> None:
     titles = [doubt.title for doubt in parts["summary"].facts["doubts"]]
     assert any(title.startswith("z tests with 12 levels") for title in titles)
