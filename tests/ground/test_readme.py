@@ -7,9 +7,12 @@ import shutil
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+
+from tests.pipeline import steps
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,7 +35,7 @@ def test_config_of_the_readme_has_eight_lines_and_is_valid(tmp_path: Path) -> No
 def test_further_keys_of_the_readme_are_those_of_a_model(tmp_path: Path) -> None:
     from mixflow.study.validate import validate
 
-    first, further = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    first, further, _ = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
     study = yaml.safe_load(first)
     study["models"]["mixed"] |= yaml.safe_load(textwrap.dedent(further))
     for name in ("proteins.csv", "features.tsv", "samples.tsv"):
@@ -40,6 +43,18 @@ def test_further_keys_of_the_readme_are_those_of_a_model(tmp_path: Path) -> None
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(study), encoding="utf-8")
     assert validate(config) == []
+
+
+def test_models_of_counts_in_the_readme_are_valid(tmp_path: Path) -> None:
+    from mixflow.study.validate import validate
+
+    models = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)[2])
+    sheet = pd.DataFrame({"sample": [f"s{i}" for i in range(24)]})
+    sheet = sheet.assign(pregnant=["no", "yes"] * 12, woman=[f"w{i // 2 % 8}" for i in range(24)])
+    counts = pd.DataFrame(np.random.default_rng(1).poisson(3, (5, 24)), columns=sheet["sample"])
+    text = {"study": "taxa", "data": {"files": "table.tsv", "format": "wide", "scale": "count"}}
+    text |= {"samples": {"file": "samples.tsv"}} | models
+    assert validate(steps.write(tmp_path, counts.set_axis(list("abcde")), sheet, text)) == []
 
 
 @pytest.mark.parametrize(
