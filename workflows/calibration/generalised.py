@@ -177,6 +177,7 @@ def _panel(axes: Any, part: pd.DataFrame, column: str, right: float) -> None:
         axes.plot(values, places, MARKERS[i], color=COLOURS[i], markersize=4, label=method)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(labelsize=8)
+    axes.locator_params(axis="x", nbins=5)
     axes.spines[["top", "right"]].set_visible(False)
 
 
