@@ -86,7 +86,9 @@ def endings(shape: Shape, found: Optima, told: Directions) -> np.ndarray:
     mu, theta = mass[:, : shape.starts[1]].sum(axis=1), mass[:, shape.theta].sum(axis=1)
     status[(mass.sum(axis=1) - mu - theta > 0.5).any(axis=1)] = Status.SIMPLER_FAMILY
     status[(theta > 0.5).any(axis=1)] = Status.NO_CURVATURE
-    status[(mu > 0.5).any(axis=1)] = Status.SEPARATION  # where all is foretold, nothing is known of theta either
+    status[(mu > 0.5).any(axis=1)] = (
+        Status.SEPARATION
+    )  # where all is foretold, nothing is known of theta either
     status[told.rising] = Status.NOT_DEFINITE
     status[~found.settled] = Status.NO_CONVERGENCE
     status[~np.isfinite(found.value)] = Status.NOT_FINITE
