@@ -52,14 +52,19 @@ def term_factors(design: Design) -> list[TermFactors]:
 def recoded(design: Design, coding: str) -> np.ndarray:
     """A (p, p): beta with every factor in this ``coding`` = A beta.
 
-    Worked out on a grid of all combinations of levels, so that empty cells of the sample do not matter.
+    Worked out on a grid of all combinations of levels, so that empty cells of the sample do not matter. An
+    intercept whose place thresholds take is there while codings are compared, and is left out of A: no other
+    coefficient hangs on it.
     """
-    mine = replace(design.encoding, more=())
+    left = design.encoding.left_out
+    mine = replace(design.encoding, more=(), left_out=None)
     other = encode(_text(design, coding), design.frame, {})
-    p, q = len(design.coef_names), other.matrix.shape[1]
-    table = _cells(design, 4 * q + 8)
-    turn = np.eye(p)
-    turn[:q, :q] = np.linalg.lstsq(other.rows(table), mine.rows(table), rcond=None)[0]
+    table = _cells(design, 4 * len(other.names) + 8)
+    found = np.linalg.lstsq(other.rows(table), mine.rows(table), rcond=None)[0]
+    if left is not None:
+        found = np.delete(np.delete(found, other.names.index("(Intercept)"), axis=0), left, axis=1)
+    turn = np.eye(len(design.coef_names))
+    turn[: len(found), : len(found)] = found
     return turn
 
 

@@ -9,6 +9,7 @@ Estimable Functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -117,13 +118,26 @@ def hypotheses(design: Design, type: int = 3, rows: np.ndarray | None = None) ->
         raise MixflowError(Problem("Unknown type of hypotheses", column="type", value=type, remedy=remedy))
     terms = term_factors(design)
     X = design.X if rows is None else design.X[rows]
-    L = _TYPES[type](design, X, terms)
+    of_type = _beside_thresholds if design.terms.thresholds and type != 3 else _by_type
+    L = of_type(type, design, X, terms)
     every = np.ones(len(design.X), dtype=bool)
     return [
         Contrast(term.name, L[i], "F", f"{term.name}, type {type}", None, (), every)
         for i, term in enumerate(terms)
         if term.factors and len(L[i])
     ]
+
+
+def _by_type(type: int, design: Design, X: np.ndarray, terms: Sequence[TermFactors]) -> list[np.ndarray]:
+    return _TYPES[type](design, X, terms)
+
+
+def _beside_thresholds(
+    type: int, design: Design, X: np.ndarray, terms: Sequence[TermFactors]
+) -> list[np.ndarray]:
+    """Hypotheses after the intercept, which the thresholds hold: it stands in front of X, and leaves the rows."""
+    moved = [replace(term, columns=tuple(j + 1 for j in term.columns)) for term in terms]
+    return [L[:, 1:] for L in _TYPES[type](design, np.column_stack([np.ones(len(X)), X]), moved)]
 
 
 def _sequential(design: Design, X: np.ndarray, terms: Sequence[TermFactors]) -> list[np.ndarray]:

@@ -70,7 +70,8 @@ def more(model: ModelView, cite: Cite) -> list[str]:
         found.append(f"Values were successes among {model.attr('trials', '')} trials.")
     found += [*_dispersion(model), *_zeros(model, cite), *prior(model, cite)]
     if scale.ratio:
-        found.append(f"Estimates are log {scale.ratio}s; exponentiated they are {scale.ratio}s.")
+        several = scale.ratio.replace("ratio", "ratios")
+        found.append(f"Estimates are log {several}; exponentiated they are {several}.")
     simpler = model.status_counts().get(Status.SIMPLER_FAMILY, 0)
     if simpler:
         found.append(

@@ -63,6 +63,6 @@ mixflow.p = function (log10) {
 /* An estimate's interval, and the estimate with it, as a model's scale has them: ratios where exp means one. */
 mixflow.interval = function (r, scale) {
   const ends = scale.ratio ? [r.ratio_low, r.ratio_high] : [r.conf_low, r.conf_high];
-  return `${mixflow.number(ends[0])} to ${mixflow.number(ends[1])}`;
+  return ends.some(Number.isNaN) ? "–" : `${mixflow.number(ends[0])} to ${mixflow.number(ends[1])}`;
 };
 mixflow.effect = (r, scale) => `${(scale.ratio || "difference").toLowerCase()} ${mixflow.number(scale.ratio ? r.ratio : r.estimate)} (${mixflow.interval(r, scale)})`;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -148,3 +149,13 @@ def test_analysis_terms() -> None:
     both = run(subject, type=2, df="residual")
     for column in ("df_num", "df", "statistic"):
         np.testing.assert_allclose(both[column], expected[column][: len(both)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_thresholds_in_place_of_the_intercept_change_no_hypothesis(kind: int) -> None:
+    frame, terms = _factorial()[0], parse("~ a * b + x")
+    whole = hypotheses(build(terms, frame), kind)
+    beside = hypotheses(build(replace(terms, thresholds=True), frame), kind)
+    assert [c.name for c in beside] == [c.name for c in whole] == ["a", "b", "x", "a:b"]
+    for one, other in zip(whole, beside, strict=True):
+        np.testing.assert_allclose(other.L, one.L[:, 1:], atol=1e-9)
