@@ -94,6 +94,7 @@ def means(model: ModelView, feature: str, rows: dict[str, np.ndarray], offset: f
     """Model means at ``rows`` on the scale of the response, with limits at 1.96 standard errors of mu.
 
     ``offset`` is added to mu. Random effects are zero: with a link, that is a typical level, not an average.
+    Where thresholds stand for the intercept, limits take their errors too.
     """
     at = model.position[feature]
     beta, cov = model.fit["beta"].values[at], model.fit["beta_cov"].values[at]
@@ -105,8 +106,32 @@ def means(model: ModelView, feature: str, rows: dict[str, np.ndarray], offset: f
         return pd.DataFrame(ends)
     others = [_other(model, at, name, own) for name, own in rows.items() if name != "mu"]
     free = model.fit["free"].values[at]
+    if not model.scale.family.intercept:
+        return _with_thresholds(model, at, mu, np.column_stack([mean, *others]), free)
     return pd.DataFrame(
         {name: _response(model, np.column_stack([eta, *others]), free) for name, eta in ends.items()}
+    )
+
+
+def _with_thresholds(
+    model: ModelView, at: int, mu: np.ndarray, eta: np.ndarray, free: np.ndarray
+) -> pd.DataFrame:
+    """Means (value,) with limits by the delta method over beta and thresholds, which stand for the intercept."""
+    from mixflow.backend import jax
+
+    mean = _response(model, eta, free)
+    names = [str(name) for name in model.fit["joint_par"].values]
+    own = [i for i, name in enumerate(names) if name.startswith("free ")]
+    order = [*(names.index(f"mu: {name}") for name in model.coefs), *own]
+    if not len(own) == len(free) == model.scale.family.n_own:
+        return pd.DataFrame({"mean": mean, "low": np.nan, "high": np.nan})
+    by_eta, by_free = jax.vmap(jax.grad(model.scale.family.mean, (0, 1)), (0, None))(eta, free)
+    slope = np.hstack([np.asarray(by_eta)[:, :1] * mu, np.asarray(by_free)])
+    known = np.nan_to_num(model.fit["joint_cov"].values[at][np.ix_(order, order)])  # empty categories: 0
+    error = Z95 * np.sqrt(np.einsum("kc,cd,kd->k", slope, known, slope))
+    top = model.scale.family.n_own  # the highest category's position
+    return pd.DataFrame(
+        {"mean": mean, "low": np.maximum(mean - error, 0.0), "high": np.minimum(mean + error, top)}
     )
 
 

@@ -54,6 +54,8 @@ def _title(model: ModelView, component: str, term: str) -> str:
     what = {"dispersion": "Dispersion φ", "zi": "Excess zeros"}.get(component, term)
     if model.scale.family.base.without_zero and component == "zi":
         what = "Zeros"
+    if component == "family" and not model.scale.family.intercept:
+        return f"Threshold {term}"
     return what if term == INTERCEPT or component == "family" else f"{what}: {term}"
 
 
