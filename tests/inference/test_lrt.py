@@ -18,6 +18,7 @@ from mixflow.errors import MixflowError
 from mixflow.formula import parse
 from mixflow.inference.lrt import COLUMNS, compare, mixture
 from mixflow.inference.nested import nesting
+from mixflow.inference.r2 import COLUMNS as R2
 from mixflow.inference.r2 import r2
 from mixflow.inference.refit import Fitted, Recipe, same_rows
 from mixflow.inference.simulate import simulate
@@ -165,7 +166,7 @@ def test_analysis_lrt_and_r2() -> None:
     found = ANALYSES["lrt"].run(subject, null="~ x + (1 | subject)")
     pd.testing.assert_frame_equal(found, compare(fitted("~ x + (1 | subject)"), full))
     assert list(found) == list(ANALYSES["lrt"].columns)
-    assert list(ANALYSES["r2"].run(subject)) == list(ANALYSES["r2"].columns)
+    assert list(ANALYSES["r2"].run(subject)) == list(R2)
     with pytest.raises(MixflowError, match="age"):
         same_rows("~ age + (1 | subject)", full.design)
 
