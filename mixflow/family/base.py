@@ -43,6 +43,8 @@ class Family(ABC):
     filler: ClassVar[tuple[float, ...]] = (1.0,)
     """A response inside the support, to stand in rows of weight zero."""
     discrete: ClassVar[bool] = False
+    location_scale: ClassVar[bool] = False
+    """Whether y / c has this distribution with mu / c and phi / c (identity link)."""
     without_zero: ClassVar[bool] = False
     """Whether the support is positive, so that zeros are a hurdle's."""
     intercept: ClassVar[bool] = True

@@ -26,6 +26,7 @@ class CensoredGaussian(Family):
     words = "Gaussian with censored values"
     spread = "φ is the residual standard deviation"
     links = ("identity", "log", "inverse")
+    location_scale = True
     columns = ("lower", "upper")
     filler = (0.0, 0.0)
     mu: Link = IDENTITY

@@ -20,6 +20,7 @@ class Gaussian(Family):
     words = "Gaussian"
     spread = "φ is the residual standard deviation"
     links = ("identity", "log", "inverse")
+    location_scale = True
     filler = (0.0,)
     mu: Link = IDENTITY
 

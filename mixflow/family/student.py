@@ -28,6 +28,7 @@ class StudentT(Family):
     words = "Student t"
     spread = "φ is the scale of the t distribution"
     links = ("identity", "log", "inverse")
+    location_scale = True
     filler = (0.0,)
     mu: Link = IDENTITY
 

@@ -22,6 +22,7 @@ from mixflow.optimise.glmm_prepare import Generalised, observe_all, prepare, sam
 from mixflow.optimise.glmm_prior import Prior, check_options, penalised, penalty_at
 from mixflow.optimise.glmm_screen import screen
 from mixflow.optimise.glmm_summary import INFINITE, conditional_modes, directions, endings, to_user
+from mixflow.optimise.glmm_units import in_units, units_of
 from mixflow.optimise.mapped import take
 from mixflow.optimise.prepare import Prepared
 from mixflow.optimise.structure import n_structure, structure, structure_names
@@ -128,6 +129,8 @@ def _chunk(
     y, present = without_empty(prepared.family, y)
     seen = ~np.isnan(y).any(axis=2)  # an open limit is infinite
     weight = np.where(seen, 1.0 if weights is None else weights, 0.0)
+    unit = units_of(prepared, y, weight) if prior is None else np.ones(len(y))
+    y = y / unit[:, None, None]
     observed = observe_all(prepared, y, weight)
     status, n_levels = screen(prepared, y, weight, observed)
     out = _empty(prepared, len(y), modes)
@@ -152,6 +155,7 @@ def _chunk(
             used, some = penalised(prepared, prior), take(own, lost)
             found, _ = solve(used.shape, used.shared, some, out["nodes_of_feature"][run[lost]])
             _fill(out, run[lost], used, some, found, [take_observed(o, lost) for o in seen])
+    in_units(out, prepared, unit, y, weight)
     with_empty(out, prepared.family, present)
     return out
 
