@@ -43,6 +43,8 @@ demo: env ## run mixflow on the embedded study and say where its report is
 test: env ## run the tests but the grid (PYTEST_ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder -m "not grid" $(PYTEST_ARGS)
 
+# Each model is compiled for one small fit: optimising its code would cost more than it saves.
+grid: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
 grid: env ## run what compiles a model for one comparison, mostly beside R
 	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder tests -m grid $(PYTEST_ARGS)
 
