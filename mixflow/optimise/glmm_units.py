@@ -27,7 +27,9 @@ def units_of(prepared: Generalised, y: np.ndarray, weight: np.ndarray) -> np.nda
     plain = plain and not any(isinstance(effect, Structured) for effect in effects)
     if not plain or np.any(prepared.designs[0].offset) or _constant(prepared) is None:
         return np.ones(len(y))
-    known = np.where((weight > 0)[:, :, None] & np.isfinite(y), y, np.nan).reshape(len(y), -1)
+    known = np.where((weight > 0)[:, :, None] & np.isfinite(y), y, np.nan).reshape(
+        len(y), y.shape[1] * y.shape[2]
+    )
     some = np.isfinite(known).any(axis=1)
     spread = np.ones(len(y))
     spread[some] = np.nanstd(known[some], axis=1)
