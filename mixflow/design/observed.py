@@ -13,6 +13,9 @@ PIVOT_TOLERANCE = 1e-6
 RANK_TOLERANCE = 1e-7
 """Singular values below this (relative) count as zero, as the tolerance of R's `lm`."""
 
+NOISE = 1e-12
+"""Rounding in a column of Q (of length 1 over all samples): a feature's rows that hold no more hold nothing."""
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -77,11 +80,12 @@ def _doubtful(w: np.ndarray, q: np.ndarray) -> np.ndarray:
         return np.zeros(len(w), dtype=bool)
     pairs = (q[:, :, None] * q[:, None, :]).reshape(len(q), p * p)
     rest = times(w, pairs).reshape(-1, p, p)
-    diagonal = np.maximum(np.diagonal(rest, axis1=1, axis2=2).max(axis=1), 1e-300)
+    diagonal = np.diagonal(rest, axis1=1, axis2=2).max(axis=1)
+    least = np.maximum(PIVOT_TOLERANCE * diagonal, NOISE**2 * w.max(axis=1, initial=0.0))
     doubtful = np.zeros(len(w), dtype=bool)
     for j in range(p):
         pivot = rest[:, j, j]
-        doubtful |= pivot <= PIVOT_TOLERANCE * diagonal
+        doubtful |= pivot <= least
         safe = np.where(pivot > 0, pivot, 1.0)
         rest = rest - rest[:, :, j, None] * (rest[:, None, j, :] / safe[:, None, None])
     return doubtful
@@ -94,7 +98,7 @@ def _row_space(q: np.ndarray, r: np.ndarray) -> tuple[int, np.ndarray, float]:
         return 0, np.eye(p), 0.0
     _, singular, vt = np.linalg.svd(q, full_matrices=True)
     singular = np.concatenate([singular, np.zeros(p - len(singular))])
-    rank = int((singular > RANK_TOLERANCE * max(singular[0], 1e-300)).sum())
+    rank = int((singular > max(RANK_TOLERANCE * singular[0], NOISE)).sum())
     if rank == p:
         return p, np.eye(p), float(np.log(np.abs(np.diag(r))).sum())
     v = vt.T

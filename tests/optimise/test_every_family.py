@@ -40,8 +40,12 @@ def _limits(eta, rng):
     return np.stack([np.where(y < -0.3, -np.inf, y), np.maximum(y, -0.3)], axis=1)
 
 
-def _positive(y):
-    return np.maximum(y, 1.0)[:, None]
+def _positive(draw):
+    """Draws (n, 1) with those of zero drawn again: the distribution given that it is above zero."""
+    y = draw()
+    while (y == 0).any():
+        y = np.where(y == 0, draw(), y)
+    return y[:, None] * 1.0
 
 
 def _logistic(eta):
@@ -53,13 +57,15 @@ FAMILIES = {
     "betabinomial": ({}, lambda e, r: _trials(_logistic(e), r), [0.0, 10.0]),
     "nbinom1": ({}, lambda e, r: r.poisson(np.exp(1 + e) * r.gamma(1, 1, len(e)))[:, None] * 1.0, [0.0]),
     "poisson": ({"zi": True}, lambda e, r: r.poisson(np.exp(1 + e) * (r.random(len(e)) > 0.3))[:, None] * 1.0, [0.0]),
-    "truncated_poisson": ({}, lambda e, r: _positive(r.poisson(np.exp(1.5 + e)) * 1.0), [1.0]),
+    "truncated_poisson": ({}, lambda e, r: _positive(lambda: r.poisson(np.exp(1.5 + e))), [1.0]),
     "truncated_nbinom2": (
         {"zi": True},
-        lambda e, r: _positive(r.poisson(np.exp(1.5 + e) * r.gamma(1, 1, len(e)))) * (r.random((len(e), 1)) > 0.3),
+        lambda e, r: (
+            _positive(lambda: r.poisson(np.exp(1.5 + e) * r.gamma(1, 1, len(e)))) * (r.random((len(e), 1)) > 0.3)
+        ),
         None,
     ),
-    "truncated_nbinom1": ({}, lambda e, r: _positive(r.poisson(np.exp(1.5 + e) * r.gamma(1, 1, len(e))) * 1.0), None),
+    "truncated_nbinom1": ({}, lambda e, r: _positive(lambda: r.poisson(3 * r.gamma(np.exp(1.5 + e) / 3))), None),
     "Gamma": ({}, lambda e, r: (np.exp(e) * r.gamma(3, 1 / 3, len(e)))[:, None], None),
     "lognormal": ({}, lambda e, r: np.exp(e + r.normal(0, 0.4, len(e)))[:, None], None),
     "tweedie": ({}, lambda e, r: (r.poisson(np.exp(e)) * r.gamma(2, 1, len(e)))[:, None], [0.0]),
