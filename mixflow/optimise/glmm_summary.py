@@ -20,6 +20,7 @@ from mixflow.linalg.arrow_inverse import inverse_on
 from mixflow.optimise.estimates import back_to_beta
 from mixflow.optimise.glmm_iterate import FLAT, Optima
 from mixflow.optimise.glmm_prepare import Generalised
+from mixflow.optimise.modes import find_mode
 from mixflow.status import Status
 
 NEGATIVE = 1e-4
@@ -131,8 +132,9 @@ def conditional_modes(
     shape: Shape, shared: Shared, sample: Sample, at: tuple[jax.Array, Effects]
 ) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
     """b = Lambda u and the roots of diag(Lambda H^-1 Lambda'), beta and theta as known: (L, k) by group."""
-    psi, u = at
+    psi, near = at
     theta, layout = psi[shape.theta], shape.layout
+    u, _ = find_mode(shape, shared, sample, psi, near)  # the last step of psi left u a step behind
     b = scaled_effects(shape, theta, u)
     own = inverse_on(curvature(shape, shared, sample, psi, u))
     modes, sds, first = [], [], 0
