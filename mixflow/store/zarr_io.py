@@ -18,6 +18,7 @@ from mixflow.errors import MixflowError, Problem
 from mixflow.store import atomic, manifest
 from mixflow.store.check import check, rank
 from mixflow.store.schema import SCHEMA_VERSION
+from mixflow.store.slices import is_lazy
 
 BLOCK = 512
 """Features of a chunk are a multiple of this: the block in which features are fitted."""
@@ -33,6 +34,7 @@ def write(content: xr.DataTree | xr.Dataset, path: Path | str, group: str = "/")
     """Write a tree, or a dataset as ``group``, as the store ``path``; what was there is replaced as a whole.
 
     Every array carries a checksum (zstd); chunks hold a multiple of 512 features; a manifest lists all files.
+    Arrays not yet read, or made by slices (`mixflow.store.slices`), are written chunk by chunk: the same bytes.
     Raises MixflowError where the content is not what `mixflow.store.schema` declares.
     """
     tree = xr.DataTree.from_dict({group: content}) if isinstance(content, xr.Dataset) else content.copy()
@@ -40,7 +42,11 @@ def write(content: xr.DataTree | xr.Dataset, path: Path | str, group: str = "/")
     check(tree, file=str(path))
     tree = tree.map_over_datasets(_plain)
     with atomic.replaced(path) as temporary, zarr.config.set({"array.write_empty_chunks": True}):
-        tree.to_zarr(temporary, mode="w-", zarr_format=3, consolidated=False, encoding=_encoding(tree))
+        lazy = any(is_lazy(v) for node in tree.subtree for v in node.to_dataset(inherit=False).variables.values())
+        first = tree.map_over_datasets(_without_rows) if lazy else tree
+        first.to_zarr(temporary, mode="w-", zarr_format=3, consolidated=False, encoding=_encoding(tree))
+        if lazy:
+            _fill(tree, temporary)
         manifest.write(temporary)
     return Path(path)
 
@@ -131,6 +137,24 @@ def _foreign_files_allowed() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Object at .* is not recognized as a component")
         yield
+
+
+def _without_rows(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset with nothing along the dims that are cut into chunks."""
+    return dataset.isel({dim: slice(0) for dim in LONG if dim in dataset.dims})
+
+
+def _fill(tree: xr.DataTree, store: Path) -> None:
+    """Give the arrays of ``store`` the features, rows and precursors that `_without_rows` left out."""
+    for node in tree.subtree:
+        for name, variable in node.to_dataset(inherit=False).variables.items():
+            if variable.dims and variable.dims[0] in LONG:
+                array = zarr.open_array(store / node.path.strip("/") / str(name), mode="r+")
+                array.resize(variable.shape)
+                step = array.chunks[0]
+                for start in range(0, len(variable), step):
+                    part = variable[start : start + step].values
+                    array[start : start + step] = part.astype("i1") if part.dtype == bool else part
 
 
 def _encoding(tree: xr.DataTree) -> dict[str, dict[str, dict[str, Any]]]:
