@@ -14,6 +14,7 @@ import yaml
 
 from mixflow import resources
 from mixflow.pipeline import codehash
+from mixflow.pipeline.costs import Costs
 from mixflow.pipeline.paths import Paths
 from mixflow.study import config as config_module
 from mixflow.study.columns import fixed_columns, kept_columns, terms_of
@@ -40,6 +41,7 @@ class Workflow:
         self.paths = Paths(study.name)
         self.plan: Plan = load_plan(study)
         self.config = str(study.path)
+        self.costs = Costs(study, self.plan, self.paths)
 
     @property
     def model_pattern(self) -> str:

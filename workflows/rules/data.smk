@@ -16,6 +16,9 @@ rule check:
     conda:
         "../envs/mixflow.yaml"
     threads: workflow.cores or 1
+    resources:
+        mem_mb=STUDY.costs.mem_mb("check"),
+        runtime=STUDY.costs.runtime("check"),
     params:
         config=STUDY.config,
         settings=STUDY.settings("check"),
@@ -35,6 +38,9 @@ rule ingest:
         PATHS.benchmarks / "ingest.jsonl"
     conda:
         "../envs/mixflow.yaml"
+    resources:
+        mem_mb=STUDY.costs.mem_mb("ingest"),
+        runtime=STUDY.costs.runtime("ingest"),
     params:
         config=STUDY.config,
         settings=STUDY.settings("ingest"),
@@ -54,6 +60,9 @@ rule preprocess:
         PATHS.benchmarks / "preprocess.jsonl"
     conda:
         "../envs/mixflow.yaml"
+    resources:
+        mem_mb=STUDY.costs.mem_mb("preprocess"),
+        runtime=STUDY.costs.runtime("preprocess"),
     params:
         config=STUDY.config,
         settings=STUDY.settings("preprocess"),
@@ -73,6 +82,9 @@ rule batch:
         PATHS.benchmarks / "batch.jsonl"
     conda:
         "../envs/mixflow.yaml"
+    resources:
+        mem_mb=STUDY.costs.mem_mb("batch"),
+        runtime=STUDY.costs.runtime("batch"),
     params:
         config=STUDY.config,
         settings=STUDY.settings("batch"),

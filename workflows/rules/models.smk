@@ -13,6 +13,9 @@ rule fit:
         PATHS.benchmarks / "fit" / "{model}.{shard}.jsonl"
     conda:
         "../envs/mixflow.yaml"
+    resources:
+        mem_mb=STUDY.costs.mem_mb("fit"),
+        runtime=STUDY.costs.runtime("fit"),
     params:
         config=STUDY.config,
         settings=lambda wildcards: STUDY.fit_settings(wildcards.model),
@@ -33,6 +36,9 @@ rule gather:
         PATHS.benchmarks / "gather" / "{model}.jsonl"
     conda:
         "../envs/mixflow.yaml"
+    resources:
+        mem_mb=STUDY.costs.mem_mb("gather"),
+        runtime=STUDY.costs.runtime("gather"),
     params:
         config=STUDY.config,
         settings=lambda wildcards: STUDY.gather_settings(wildcards.model),
@@ -54,6 +60,9 @@ rule analyse:
         PATHS.benchmarks / "analyse" / "{model}.jsonl"
     conda:
         "../envs/mixflow.yaml"
+    resources:
+        mem_mb=STUDY.costs.mem_mb("analyse"),
+        runtime=STUDY.costs.runtime("analyse"),
     params:
         config=STUDY.config,
         settings=lambda wildcards: STUDY.analyse_settings(wildcards.model),
@@ -76,6 +85,9 @@ rule assemble:
         PATHS.benchmarks / "assemble.jsonl"
     conda:
         "../envs/mixflow.yaml"
+    resources:
+        mem_mb=STUDY.costs.mem_mb("assemble"),
+        runtime=STUDY.costs.runtime("assemble"),
     params:
         config=STUDY.config,
         settings=STUDY.settings("assemble"),

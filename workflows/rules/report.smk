@@ -25,6 +25,9 @@ rule report:
         PATHS.benchmarks / "report.jsonl"
     conda:
         "../envs/mixflow.yaml"
+    resources:
+        mem_mb=STUDY.costs.mem_mb("report"),
+        runtime=STUDY.costs.runtime("report"),
     params:
         config=STUDY.config,
         settings=STUDY.settings("report"),

@@ -1,0 +1,174 @@
+"""What each step asks of a scheduler: memory and run time, measured by earlier runs where they were, else a formula.
+
+Asked for: the greatest need that the benchmark files of this study tell of (those newer than its data), with a
+margin, but no less than the floor of the step; without such files the formula, linear in the size of the data.
+Either is doubled with each attempt, so that a job killed for memory or time comes back with more (the number of
+attempts is `retries` of the profile). Nothing here decides what is computed: other requests run nothing again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mixflow.pipeline.paths import Paths
+from mixflow.study.config import Study
+from mixflow.study.plan import ModelPlan, Plan
+
+Asked = Callable[..., int]
+"""What a rule's `resources:` takes: a function of ``wildcards`` and ``attempt``."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Need of a step: megabytes and seconds, each a constant and a part for each megabyte of data as text.
+
+    ``sharded``: the part is that of a shard.
+    """
+
+    mb: float
+    mb_per_mb: float
+    seconds: float
+    seconds_per_mb: float
+    sharded: bool = False
+
+
+COSTS = {
+    "check": Cost(300, 12, 60, 0.5),
+    "ingest": Cost(250, 16, 60, 0.5),
+    "preprocess": Cost(250, 5, 60, 0.5),
+    "batch": Cost(400, 12, 120, 0.5),
+    "fit": Cost(450, 10, 180, 1, sharded=True),
+    "gather": Cost(400, 6, 120, 0.5),
+    "analyse": Cost(450, 10, 180, 2),
+    "assemble": Cost(300, 8, 60, 0.5),
+    "report": Cost(350, 10, 120, 2),
+}
+"""Fitted to benchmark files of the embedded study (0.3 MB) and of 20,000 x 200 values (36 MB), rounded upwards:
+docs/clusters.md. One value is 8 bytes in memory and 7 to 9 as text, so a megabyte of text is one of values."""
+GENERALISED = 40
+"""How much longer a feature's generalised model takes than a Gaussian one (docs/benchmarks.md), rounded upwards."""
+LAUNCHER_MB = 400
+"""Slurm counts with a job Snakemake itself, which starts the step and is started again for it (measured 250-350)."""
+FLOOR_MB, FLOOR_MINUTES = 256, 10
+MARGIN_MB, MARGIN_TIME = 1.3, 2.0
+"""Memory of a step hardly varies from run to run; time does, with the node and its other jobs."""
+PACKED = 6.0
+"""How many times longer the text of a compressed file is."""
+PACKED_ENDS = (".gz", ".bz2", ".xz", ".zip", ".xlsx", ".qza", ".parquet", ".biom", ".h5", ".rds")
+
+
+class Measured(NamedTuple):
+    """The greatest use of a step that its benchmark files tell of: megabytes resident, seconds."""
+
+    mb: float
+    seconds: float
+
+
+class Costs:
+    """Requests of the steps of one study."""
+
+    def __init__(self, study: Study, plan: Plan, paths: Paths):
+        self._study, self._plan, self._paths = study, plan, paths
+        self._cache: dict[tuple[str, str], Measured | None] = {}
+
+    def mem_mb(self, step: str) -> Asked:
+        """Megabytes for a job of ``step``, with Snakemake's own; doubled with each attempt."""
+
+        def asked(wildcards: Any, attempt: int = 1) -> int:
+            seen, cost = self.measured(step, _model(wildcards)), COSTS[step]
+            need = seen.mb * MARGIN_MB if seen else cost.mb + cost.mb_per_mb * self._megabytes(cost)
+            return escalated(max(need, FLOOR_MB) + LAUNCHER_MB, attempt, to=50)
+
+        return asked
+
+    def runtime(self, step: str) -> Asked:
+        """Minutes for a job of ``step``; doubled with each attempt."""
+
+        def asked(wildcards: Any, attempt: int = 1) -> int:
+            model = _model(wildcards)
+            seen, cost = self.measured(step, model), COSTS[step]
+            slow = self._slow(step, model)
+            formula = slow * (cost.seconds + cost.seconds_per_mb * self._megabytes(cost))
+            need = seen.seconds * MARGIN_TIME if seen else formula
+            return escalated(FLOOR_MINUTES + need / 60, attempt, to=5)
+
+        return asked
+
+    def measured(self, step: str, model: str = "") -> Measured | None:
+        """The greatest use by this step (of this model) in earlier runs on the data as they are; None without one.
+
+        Read once: while a step runs, Snakemake takes its benchmark file away.
+        """
+        key = (step, model)
+        if key not in self._cache:
+            self._cache[key] = self._read(step, model)
+        return self._cache[key]
+
+    def _read(self, step: str, model: str) -> Measured | None:
+        folder, count = self._paths.benchmarks, self._plan.n_shards
+        if step == "fit":
+            files: Iterable[Path] = (folder / step / f"{model}.{i + 1}-of-{count}.jsonl" for i in range(count))
+        else:
+            files = [folder / step / f"{model}.jsonl" if model else folder / f"{step}.jsonl"]
+        newest = max((_time(path) for path in self._study.data.files), default=0.0)
+        used = [each for path in files if _time(path) > newest for each in _records(path)]
+        return Measured(max(u.mb for u in used), max(u.seconds for u in used)) if used else None
+
+    def _megabytes(self, cost: Cost) -> float:
+        """Megabytes of data as text that a job of a step of this cost sees."""
+        total = sum(_text_bytes(path) for path in self._study.data.files) / 1e6
+        return total / self._plan.n_shards if cost.sharded else total
+
+    def _slow(self, step: str, model: str) -> float:
+        return GENERALISED if step in ("fit", "analyse") and model and self._is_generalised(model) else 1
+
+    def _is_generalised(self, model: str) -> bool:
+        found: ModelPlan = self._plan.model(model)
+        return found.generalised
+
+
+def escalated(need: float, attempt: int, to: int) -> int:
+    """``need``, twice as much with each further attempt, rounded up to a multiple of ``to``."""
+    return math.ceil(need * 2 ** (attempt - 1) / to) * to
+
+
+def _model(wildcards: Any) -> str:
+    return getattr(wildcards, "model", "")
+
+
+def _records(path: Path) -> list[Measured]:
+    """The runs that a benchmark file tells of; those too short for Snakemake to have seen their memory are left out."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:  # its step began in this moment
+        return []
+    found = []
+    for line in lines:
+        try:
+            told = json.loads(line)
+            found.append(Measured(float(told["max_rss"]), float(told["s"])))
+        except (ValueError, KeyError, TypeError):  # "NA", or a line cut off by a killed run
+            continue
+    return found
+
+
+def _time(path: Path) -> float:
+    """When a file was last written; before all others where it is not there."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return -math.inf
+
+
+def _text_bytes(path: Path) -> float:
+    """Size of a file of data as text; 0 where it is not there, which the check of the study tells."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return 0.0
+    return size * (PACKED if path.name.lower().endswith(PACKED_ENDS) else 1)
