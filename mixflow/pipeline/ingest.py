@@ -14,8 +14,9 @@ import xarray as xr
 from mixflow.errors import MixflowError, Problem
 from mixflow.pipeline import record, sheets
 from mixflow.preprocess.scales import SCALES
-from mixflow.store import frames, provenance, readers, zarr_io
+from mixflow.store import frames, lazy, provenance, readers, zarr_io
 from mixflow.store.readers.raw import RawTable
+from mixflow.store.slices import Sliced
 from mixflow.study import join
 from mixflow.study import sheet as sheet_module
 from mixflow.study.columns import used_columns
@@ -91,9 +92,8 @@ def _refuse_role(study: Study, sheet: Sheet) -> None:
 def groups(study: Study, found: Ingested) -> dict[str, xr.Dataset]:
     """The groups `data`, `data/samples` and `data/features`."""
     unit = study.data.unit or SCALES[found.scale].unit
-    values = np.ascontiguousarray(found.table.values[:, found.joined.positions], dtype="float64")
     data = xr.Dataset(
-        {"raw": (("feature", "sample"), values, {"unit": unit})},
+        {"raw": _matrix(found, {"unit": unit})},
         coords={
             "feature": np.array(found.table.feature_ids, dtype=object),
             "sample": np.array(found.joined.ids, dtype=object),
@@ -113,6 +113,15 @@ def groups(study: Study, found: Ingested) -> dict[str, xr.Dataset]:
         ),
         "data/features": frames.dataset(found.annotation, "feature"),
     }
+
+
+def _matrix(found: Ingested, attrs: dict[str, str]) -> xr.Variable:
+    """The values of the joined samples, still to be read where the format leaves them on disk."""
+    values, dims = found.table.values, ("feature", "sample")
+    if isinstance(values, Sliced):
+        return lazy.variable(dims, values.columns(found.joined.positions), attrs)
+    chosen = np.ascontiguousarray(values[:, found.joined.positions], dtype="float64")
+    return xr.Variable(dims, chosen, attrs)
 
 
 def _scale(study: Study, table: RawTable) -> str:

@@ -11,6 +11,11 @@ FOREIGN = frozenset({NAME, ".snakemake_timestamp"})
 """Files the manifest does not speak of (Snakemake puts a timestamp into directories)."""
 
 
+def is_store(path: Path) -> bool:
+    """Whether ``path`` is the folder of a Zarr group, of version 2 or 3, of mixflow or not."""
+    return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup"))
+
+
 def files(store: Path) -> dict[str, Path]:
     """Relative name -> path of every file of the store, in sorted order."""
     found = {path.relative_to(store).as_posix(): path for path in store.rglob("*") if path.is_file()}
@@ -19,9 +24,20 @@ def files(store: Path) -> dict[str, Path]:
 
 def write(store: Path) -> None:
     """Write the manifest into the folder: {"files": {name: [bytes, sha256]}, "digest": sha256 of these}."""
-    listed = {name: [path.stat().st_size, sha256(path)] for name, path in files(store).items()}
+    listed = _listed(store)
     text = json.dumps({"files": listed, "digest": digest(listed)}, indent=0)
     (store / NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def of(store: Path) -> dict[str, tuple[int, str]]:
+    """As `read`; of a store that others wrote, without a manifest, what its files are now."""
+    if (store / NAME).is_file():
+        return read(store)
+    return {name: (int(size), str(sha)) for name, (size, sha) in _listed(store).items()}
+
+
+def _listed(store: Path) -> dict[str, list]:
+    return {name: [path.stat().st_size, sha256(path)] for name, path in files(store).items()}
 
 
 def read(store: Path) -> dict[str, tuple[int, str]]:

@@ -1,7 +1,7 @@
 """Arrays that are read or made slice by slice, so that no step holds all features at once.
 
-A `Sliced` stands where an array would: in a `RawTable`, or as a variable of a dataset (`variable`), which
-`mixflow.store.zarr_io.write` then writes chunk by chunk. `blocks` says how many features are taken at a time:
+A `Sliced` stands where an array would: in a `RawTable`, or as a variable of a dataset
+(`mixflow.store.lazy.variable`), which `mixflow.store.zarr_io.write` then writes chunk by chunk. `blocks` says how many features are taken at a time:
 from the number of samples alone, never from the cores or the memory at hand, so that no result depends on the
 machine; a study of usual size is one block.
 """
@@ -12,9 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import xarray as xr
-from xarray.backends import BackendArray
-from xarray.core import indexing
 
 BLOCK = 512
 """Features of a block are a multiple of this: the block in which features are fitted."""
@@ -54,41 +51,19 @@ class Sliced:
         return Sliced(shape, self.dtype, lambda start, stop: self.read(start, stop)[:, positions])
 
 
-class _Backend(BackendArray):
-    """A `Sliced` as xarray reads arrays of files."""
-
-    def __init__(self, source: Sliced):
-        self.source, self.shape, self.dtype = source, source.shape, source.dtype
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        basic = indexing.IndexingSupport.BASIC
-        return indexing.explicit_indexing_adapter(key, self.shape, basic, self.source.__getitem__)
-
-
-def variable(dims: tuple[str, ...], source: Sliced, attrs: dict[str, Any] | None = None) -> xr.Variable:
-    """A variable of a dataset whose values are read when they are used or written."""
-    return xr.Variable(dims, indexing.LazilyIndexedArray(_Backend(source)), attrs)
-
-
-def of(array: xr.DataArray | xr.Variable, rows: np.ndarray | None = None) -> Sliced:
-    """An opened, unread array of a store, of the features ``rows`` (numbers, ascending) or of all."""
-    source = array.variable if isinstance(array, xr.DataArray) else array
-    if rows is None:
-        return Sliced(source.shape, source.dtype, lambda start, stop: source[start:stop].values)
+def taken(values: np.ndarray | Sliced, rows: np.ndarray) -> np.ndarray | Sliced:
+    """The features ``rows`` (numbers, ascending); of a `Sliced` without reading them yet."""
+    if not isinstance(values, Sliced):
+        return values[rows]
 
     def read(start: int, stop: int) -> np.ndarray:
         own = rows[start:stop]
         if not len(own):
-            return source[0:0].values
+            return values.read(0, 0)
         first = int(own[0])
-        return source[first : int(own[-1]) + 1].values[own - first]
+        return values.read(first, int(own[-1]) + 1)[own - first]
 
-    return Sliced((len(rows), *source.shape[1:]), source.dtype, read)
-
-
-def is_lazy(array: xr.Variable) -> bool:
-    """Whether the variable's values are still to be read or made."""
-    return not array._in_memory
+    return Sliced((len(rows), *values.shape[1:]), values.dtype, read)
 
 
 def block_of(width: int) -> int:

@@ -17,8 +17,9 @@ from zarr.codecs import ZstdCodec
 from mixflow.errors import MixflowError, Problem
 from mixflow.store import atomic, manifest
 from mixflow.store.check import check, rank
+from mixflow.store.migrate import migrated
+from mixflow.store.lazy import is_lazy
 from mixflow.store.schema import SCHEMA_VERSION
-from mixflow.store.slices import is_lazy
 
 BLOCK = 512
 """Features of a chunk are a multiple of this: the block in which features are fitted."""
@@ -34,7 +35,7 @@ def write(content: xr.DataTree | xr.Dataset, path: Path | str, group: str = "/")
     """Write a tree, or a dataset as ``group``, as the store ``path``; what was there is replaced as a whole.
 
     Every array carries a checksum (zstd); chunks hold a multiple of 512 features; a manifest lists all files.
-    Arrays not yet read, or made by slices (`mixflow.store.slices`), are written chunk by chunk: the same bytes.
+    Arrays not yet read, or made by slices (`mixflow.store.lazy`), are written chunk by chunk: the same bytes.
     Raises MixflowError where the content is not what `mixflow.store.schema` declares.
     """
     tree = xr.DataTree.from_dict({group: content}) if isinstance(content, xr.Dataset) else content.copy()
@@ -42,7 +43,9 @@ def write(content: xr.DataTree | xr.Dataset, path: Path | str, group: str = "/")
     check(tree, file=str(path))
     tree = tree.map_over_datasets(_plain)
     with atomic.replaced(path) as temporary, zarr.config.set({"array.write_empty_chunks": True}):
-        lazy = any(is_lazy(v) for node in tree.subtree for v in node.to_dataset(inherit=False).variables.values())
+        lazy = any(
+            is_lazy(v) for node in tree.subtree for v in node.to_dataset(inherit=False).variables.values()
+        )
         first = tree.map_over_datasets(_without_rows) if lazy else tree
         first.to_zarr(temporary, mode="w-", zarr_format=3, consolidated=False, encoding=_encoding(tree))
         if lazy:
@@ -54,11 +57,12 @@ def write(content: xr.DataTree | xr.Dataset, path: Path | str, group: str = "/")
 def open(path: Path | str) -> xr.DataTree:
     """The store as a DataTree, arrays read when used, text as objects.
 
-    Raises MixflowError where there is no store, or its variables are not those of the schema.
+    A store of an older schema version is brought up to this one in memory. Raises MixflowError where there is
+    no store, a newer mixflow wrote it, or its variables are not those of the schema.
     """
     _require_store(Path(path))
     with _foreign_files_allowed():
-        tree = xr.open_datatree(str(path), engine="zarr", consolidated=False)
+        tree = migrated(xr.open_datatree(str(path), engine="zarr", consolidated=False), file=str(path))
     check(tree, file=str(path))
     nodes = sorted(tree.subtree, key=lambda node: _place(node, tree))
     groups = {node.path: node.to_dataset(inherit=False) for node in nodes}

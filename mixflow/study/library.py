@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mixflow.errors import MixflowError, Problem
+from mixflow.store.slices import blocks
 from mixflow.study.cells import SHOWN
 from mixflow.study.columns import key_columns, terms_of
 from mixflow.study.join import join
@@ -31,7 +32,11 @@ KEYS = ("formula", "dispersion", "zi")
 
 def sizes(values: np.ndarray) -> np.ndarray:
     """Total (sample,) of the raw values (feature, sample), missing ones left out."""
-    return np.nansum(values, axis=0)
+    total = np.zeros(values.shape[1])
+    for part in blocks(len(values), values.shape[1]):  # row upon row, so that blocks change no rounding
+        seen = np.nan_to_num(values[part], nan=0.0, posinf=np.inf, neginf=-np.inf)
+        total = np.add.reduce(np.concatenate([total[None], seen]), axis=0)
+    return total
 
 
 def places(study: Study) -> Iterator[tuple[ModelConfig, str]]:

@@ -17,6 +17,8 @@ from mixflow.study.columns import fixed_columns, kept_columns, terms_of
 from mixflow.study.config import ModelConfig, Study
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from mixflow.formula import RandomTerm, Terms
@@ -187,8 +189,14 @@ def n_shards(study: Study) -> int:
     """The configured number; `auto`: one for each 64 MB of data files. Never from the cores at hand."""
     if study.shards is not None:
         return study.shards
-    size = sum(path.stat().st_size for path in study.data.files if path.is_file())
+    size = sum(_size(path) for path in study.data.files)
     return max(1, math.ceil(size / BYTES_PER_SHARD))
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of the files of a store."""
+    files = path.rglob("*") if path.is_dir() else (path,)
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def shard_slice(n: int, i: int, of: int) -> slice:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mixflow.errors import Problem
+from mixflow.store.manifest import is_store
 from mixflow.study import config, level, library, outcomes, sheet, shown
 from mixflow.study.columns import terms_of
 from mixflow.study.config import ModelConfig, Study
@@ -73,7 +74,7 @@ def _unique(problems: list[Problem]) -> list[Problem]:
 
 
 def _absent(paths: Collection[Path]) -> list[Path]:
-    return [path for path in paths if not path.is_file()]
+    return [path for path in paths if not (path.is_file() or is_store(path))]
 
 
 def _files(study: Study) -> Iterator[Problem]:
@@ -86,7 +87,7 @@ def _files(study: Study) -> Iterator[Problem]:
         named += [(("models", model.name, "relationship", g), (p,)) for g, p in model.relationship.items()]
     for keys, paths in named:
         for path in paths:
-            if path is not None and not path.is_file():
+            if path is not None and not (path.is_file() or (keys[-1] == "files" and is_store(path))):
                 yield Problem(
                     "there is no such file",
                     **study.place(*keys),

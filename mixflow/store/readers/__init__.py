@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mixflow.errors import MixflowError, Problem
+from mixflow.store import manifest
 from mixflow.store.readers import (
     biom_table,
     diann,
@@ -18,6 +19,7 @@ from mixflow.store.readers import (
     pd_psms,
     pyradiomics,
     wide,
+    zarr_store,
 )
 from mixflow.store.readers.joining import join
 from mixflow.store.readers.numbers import numbers
@@ -40,6 +42,7 @@ FORMATS: dict[str, Reader] = {
         msstats.READER,
         long.READER,
         wide.READER,
+        zarr_store.READER,
     )
 }
 """All formats, in the order in which `sniff` tries them: the most particular first."""
@@ -47,6 +50,8 @@ FORMATS: dict[str, Reader] = {
 
 def sniff(path: str | Path) -> str:
     """Name of the format of ``path``, told from its first rows; `MixflowError` lists what was tried."""
+    if manifest.is_store(Path(path)):
+        return zarr_store.READER.name
     head = look(Path(path))
     refuse_unsupported(head)
     for name, reader in FORMATS.items():

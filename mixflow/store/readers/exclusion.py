@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mixflow.errors import MixflowError, Problem
+from mixflow.store import slices
 from mixflow.store.readers.raw import RawTable
 
 DECOY, CONTAMINANT, BY_SITE = "decoy", "contaminant", "only identified by site"
@@ -89,7 +90,7 @@ def drop_listed(raw: RawTable, drop: bool, prefixes: Sequence[str]) -> RawTable:
     note = f"{count} feature(s) dropped: listed in data.contaminants ({', '.join(prefixes)})."
     return dataclasses.replace(
         raw,
-        values=raw.values[kept],
+        values=slices.taken(raw.values, np.flatnonzero(kept)),
         feature_ids=ids,
         features=raw.features.loc[list(ids)],
         notes=[*raw.notes, note],
