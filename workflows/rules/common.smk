@@ -16,3 +16,8 @@ PATHS = STUDY.paths
 wildcard_constraints:
     model=STUDY.model_pattern,
     shard=r"\d+-of-\d+",
+
+
+def all_cores(wildcards):
+    """Every core of this machine; one where the job is sent to another, which `workflow.cores` does not know."""
+    return workflow.resource_settings.cores or 1 if workflow.local_exec and not workflow.remote_exec else 1

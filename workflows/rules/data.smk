@@ -15,7 +15,7 @@ rule check:
     priority: 100
     conda:
         "../envs/mixflow.yaml"
-    threads: workflow.cores or 1
+    threads: all_cores
     resources:
         mem_mb=STUDY.costs.mem_mb("check"),
         runtime=STUDY.costs.runtime("check"),
