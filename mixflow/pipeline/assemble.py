@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import xarray as xr
-import yaml
 
 from mixflow.errors import MixflowError, Problem
 from mixflow.pipeline import record, seen, sheets
-from mixflow.store import provenance, zarr_io
+from mixflow.store import provenance, software, zarr_io
 from mixflow.study.config import Study
 
 LOGGER = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ def run(
     groups["data/one_group"] = seen.one_group_table(study, groups["data"], sheets.from_tree(parts[0]))
     before = [step for part in parts for step in provenance.steps(part)]
     last = record.group(study, "assemble", clock, paths, before)
-    groups["provenance"] = last.assign_attrs(config=yaml.safe_dump(study.raw, sort_keys=False))
+    groups["provenance"] = last.assign_attrs(environment=json.dumps(software.environment()))
     groups["/"] = xr.Dataset(attrs={"models": json.dumps([path.stem for path in models])})
     zarr_io.write(xr.DataTree.from_dict(groups), out)
     LOGGER.info("assembled %d groups", len(groups))

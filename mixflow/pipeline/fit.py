@@ -64,7 +64,8 @@ def run(study: Study, model: str, shard: str, data: Path, batch: Path | None, ou
     LOGGER.info("%s on %d features, shard %s", task.plan.formula, count, shard)
     fit = fit_part(study, task)
     group = fits.to_dataset(fit, **{fitted.ATTR: json.dumps(fitted.settings(study, task))})
-    steps = record.group(study, f"fit {model} {shard}", clock, [data], task.steps)
+    read = [data, *([batch] if batch else []), *task.plan.relationship.values()]
+    steps = record.group(study, f"fit {model} {shard}", clock, read, task.steps)
     zarr_io.write(xr.DataTree.from_dict({f"fits/{model}": group, "provenance": steps}), out)
     return f"{model}: {int(fit.fitted.sum())} of {len(fit.status)} features fitted (shard {shard})"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mixflow.report.build import build
-from mixflow.store import verify, zarr_io
+from mixflow.store import provenance, verify, zarr_io
 
 SHARED = "share"
 """Folder of the copy for a collaborator, beside the full report."""
@@ -17,9 +17,13 @@ def run(store: Path, out: Path, features: Sequence[str] = (), share: bool = Fals
 
     Raises MixflowError where a byte of the store is not what was written.
     """
+    clock = provenance.Clock()
     verify.require(store)
     tree = zarr_io.load(store)
-    page = build(tree, out, features=list(features))[0]
+    before = provenance.steps(tree)
+    told = (before[-1]["config_hash"], before[-1]["seed"]) if before else ("", None)
+    made = clock.step("report", [store], *told)
+    page = build(tree, out, features=list(features), made=made)[0]
     if share:
-        build(tree, out / SHARED, features=list(features), share=True)
+        build(tree, out / SHARED, features=list(features), share=True, made=made)
     return str(page)

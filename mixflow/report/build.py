@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.report import html, tables
+from mixflow.report import carried, html, tables
 from mixflow.report.section import Section
 from mixflow.report.sections import sections
 from mixflow.report.share import shareable
@@ -17,12 +19,18 @@ from mixflow.report.view import View
 
 
 def build(
-    tree: xr.DataTree, out: Path, *, features: list[str] | None = None, share: bool = False
+    tree: xr.DataTree,
+    out: Path,
+    *,
+    features: list[str] | None = None,
+    share: bool = False,
+    made: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write the report of a study into ``out`` and give the paths written, the page first.
 
     ``features`` (ids or names) get their values by sample into the page, beside those named in the config
     and the top ones of each contrast. ``share`` makes the copy for a collaborator (`mixflow.report.share`).
+    ``made`` is the record of the step that calls this (`mixflow.store.provenance`); the page carries it.
 
     Raises:
         MixflowError: the store has no data or no fitted model, or a wanted feature is not in it.
@@ -30,20 +38,18 @@ def build(
     view = prepared(tree, features or [], share)
     parts = sections(view)
     out.mkdir(parents=True, exist_ok=True)
+    listed = tables.write_tsv(parts, out / "tables")
+    beside = [*listed, tables.write_workbook(parts, out / "results.xlsx")]
+    beside += write_figures(parts, out / "figures")
     page = out / "report.html"
-    _write(page, html.render(view, parts))
-    written = [
-        page,
-        *tables.write_tsv(parts, out / "tables"),
-        tables.write_workbook(parts, out / "results.xlsx"),
-    ]
-    return written + write_figures(parts, out / "figures")
+    _write(page, html.render(view, parts, carried.text(view, listed, made)))
+    return [page, *beside]
 
 
 def page(tree: xr.DataTree, *, features: list[str] | None = None, share: bool = False) -> str:
     """The HTML page alone, as text."""
     view = prepared(tree, features or [], share)
-    return html.render(view, sections(view))
+    return html.render(view, sections(view), carried.text(view))
 
 
 def prepared(tree: xr.DataTree, features: list[str], share: bool) -> View:

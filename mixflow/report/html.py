@@ -29,8 +29,8 @@ SCRIPTS = (
 )
 
 
-def render(view: View, sections: list[Section]) -> str:
-    """The page as text."""
+def render(view: View, sections: list[Section], carried: str) -> str:
+    """The page as text; ``carried`` is its provenance as JSON (`mixflow.report.carried`)."""
     folder = resources.root() / "reports"
     facts, numbers = payload(view, sections)
     page = _environment(folder).get_template("report.html.j2")
@@ -42,6 +42,7 @@ def render(view: View, sections: list[Section]) -> str:
         script=Markup(_scripts(folder / "js")),
         facts=Markup(facts),
         numbers=Markup(numbers),
+        carried=Markup(carried),
         made=_made(view),
     )
 

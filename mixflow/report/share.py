@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ import yaml
 SMALLEST_CELL = 5
 SUPPRESSED = "<5"
 OTHER = "withheld"
+KEPT = ("step", "started", "seconds", "versions", "code", "config_hash", "git_commit", "git_dirty", "seed")
+"""What a copy tells of a step: no command, no host; inputs without their names."""
 
 
 def pseudonyms(sample_ids: list[str]) -> dict[str, str]:
@@ -63,19 +66,18 @@ def _bare_provenance(group: xr.Dataset) -> xr.Dataset:
     order = {name: {} for name in config.get("models") or {}}  # names only: the page's order of models
     kept = {"report": config.get("report") or {}, "samples": {"unit": unit}, "models": order}
     attrs["config"] = yaml.safe_dump(kept, sort_keys=False)
+    for named in ("config_file", "files"):
+        attrs.pop(named, None)
     steps = _list(attrs.get("steps") or "[]")
-    attrs["steps"] = json.dumps([_bare_step(step) for step in steps])
+    attrs["steps"] = json.dumps([bare_step(step) for step in steps])
     return xr.Dataset(attrs=attrs)
 
 
-def _bare_step(step: dict[str, Any]) -> dict[str, Any]:
-    kept = {
-        k: step[k]
-        for k in ("step", "started", "seconds", "versions", "config_hash", "git_commit", "seed")
-        if k in step
-    }
-    checksums = sorted(str(v) for v in (step.get("inputs") or {}).values())
-    return {**kept, "inputs": {f"input {i + 1}": value for i, value in enumerate(checksums)}}
+def bare_step(step: Mapping[str, Any]) -> dict[str, Any]:
+    """A step without command, host and the names of its inputs."""
+    kept = {k: step[k] for k in KEPT if k in step}
+    inputs = sorted((step.get("inputs") or {}).values(), key=lambda entry: entry["sha256"])
+    return {**kept, "inputs": {f"input {i + 1}": entry for i, entry in enumerate(inputs)}}
 
 
 def suppressed(counts: pd.DataFrame) -> pd.DataFrame:

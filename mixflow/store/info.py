@@ -72,5 +72,6 @@ def _steps(tree: xr.DataTree) -> str:
 
 
 def _version(step: dict[str, Any]) -> str:
-    commit = f", commit {step['git_commit'][:12]}" if step["git_commit"] else ""
+    dirty = " with changes" if step["git_dirty"] else ""
+    commit = f", commit {step['git_commit'][:12]}{dirty}" if step["git_commit"] else ""
     return f"mixflow {step['versions'].get('mixflow', '?')}{commit}"

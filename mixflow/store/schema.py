@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Another number where an older store would be read wrongly; `mixflow.store.migrate` brings old ones here."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from zarr.codecs import ZstdCodec
 from mixflow.errors import MixflowError, Problem
 from mixflow.store import atomic, manifest
 from mixflow.store.check import check, rank
-from mixflow.store.migrate import migrated
 from mixflow.store.lazy import is_lazy
+from mixflow.store.migrate import migrated
 from mixflow.store.schema import SCHEMA_VERSION
 
 BLOCK = 512

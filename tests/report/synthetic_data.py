@@ -147,7 +147,7 @@ def provenance(study: str = "made-up", config: str = CONFIG) -> xr.Dataset:
                 "numpy": "2.4.0",
                 "xarray": "2026.9.0",
             },
-            "inputs": {"/home/someone/secret/table.tsv": "ab" * 32},
+            "inputs": {"/home/someone/secret/table.tsv": {"sha256": "ab" * 32, "bytes": 1234}},
             "config_hash": "cd" * 8,
             "git_commit": "0123456789abcdef",
             "seed": 1,

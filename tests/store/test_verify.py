@@ -95,8 +95,12 @@ def test_a_step_records_versions_inputs_and_times(tmp_path: Path, store: Path, m
     table = tmp_path / "table.tsv"
     table.write_text("a\n")
     step = provenance.Clock().step("ingest", [table, store], config_hash="h", seed=7)
-    assert step["inputs"][str(table)] == "87428fc522803d31065e7bce3cf03fe475096631e5e07bbd7a0fde60c4cf25c7"
-    assert len(step["inputs"][str(store)]) == 64
+    sha = "87428fc522803d31065e7bce3cf03fe475096631e5e07bbd7a0fde60c4cf25c7"
+    assert step["inputs"][str(table)] == {"sha256": sha, "bytes": 2}
+    made = step["inputs"][str(store)]
+    assert len(made["sha256"]) == 64 and made["bytes"] > 1000 and made["store"]
+    assert step["host"]["cores"] >= 1 and step["host"]["system"] and "threads" in step["host"]
+    assert len(step["code"]) == 64 and step["git_dirty"] in (True, False)
     assert (step["command"], step["seed"], step["config_hash"]) == ("mixflow run", 7, "h")
     assert step["versions"]["zarr"] and step["seconds"] >= 0
     assert step["started"].endswith("+00:00")

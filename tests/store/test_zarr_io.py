@@ -122,7 +122,7 @@ def test_unknown_groups_and_other_versions_are_refused(tmp_path: Path) -> None:
         zarr_io.write(xr.Dataset({"x": ("feature", [1.0])}), tmp_path / "s.zarr", group="other")
     path = zarr_io.write(examples.tree(), tmp_path / "s.zarr")
     root = path / "zarr.json"
-    root.write_text(root.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    root.write_text(root.read_text().replace('"schema_version": 2', '"schema_version": 99'))
     with pytest.raises(MixflowError, match="schema version 99"):
         zarr_io.open(path)
 

@@ -146,9 +146,11 @@ def write_json(report: dict[str, Any], path: Path) -> None:
     """The report with the versions it was measured with."""
     import json
 
-    from mixflow.store import provenance
+    from mixflow.store import software
 
-    path.write_text(json.dumps(report | {"versions": provenance.versions(), "git": provenance.git_commit()}))
+    git = software.git()
+    commit = f"{git['git_commit']}{'+dirty' if git['git_dirty'] else ''}"
+    path.write_text(json.dumps(report | {"versions": software.versions(), "git": commit}))
 
 
 if __name__ == "__main__":

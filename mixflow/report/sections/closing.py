@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -86,16 +89,37 @@ def provenance(view: View) -> Section:
     steps = view.provenance["steps"]
     section = Section("provenance")
     versions = {k: v for step in steps for k, v in (step.get("versions") or {}).items()}
-    inputs = {path: digest for step in steps for path, digest in (step.get("inputs") or {}).items()}
+    inputs = {path: entry for step in steps for path, entry in (step.get("inputs") or {}).items()}
     section.facts = {
         "steps": steps,
         "versions": versions,
         "inputs": inputs,
         "config": "" if view.share else str(view.provenance.get("config") or ""),
-        "commits": sorted({str(s["git_commit"]) for s in steps if s.get("git_commit")}),
+        "commits": sorted({_commit(s) for s in steps if s.get("git_commit")}),
+        "code": sorted({str(s["code"]) for s in steps if s.get("code")}),
+        "hosts": list(dict.fromkeys(_host(s["host"]) for s in steps if s.get("host"))),
         "hashes": sorted({str(s["config_hash"]) for s in steps if s.get("config_hash")}),
         "seeds": sorted({str(s["seed"]) for s in steps if s.get("seed") is not None}),
         "seconds": sum(float(s.get("seconds") or 0) for s in steps),
     }
+    section.facts["environment"] = json.loads(view.provenance.get("environment") or "{}")
     section.tables["versions"] = pd.DataFrame(sorted(versions.items()), columns=["package", "version"])
     return section
+
+
+def _commit(step: dict[str, Any]) -> str:
+    return f"{step['git_commit']}{' with changes' if step.get('git_dirty') else ''}"
+
+
+def _host(host: dict[str, Any]) -> str:
+    """One line: CPU, cores, instruction sets, system, BLAS, GPU where one was used."""
+    threads = host.get("threads", {}).get("OMP_NUM_THREADS")
+    parts = [
+        f"{host.get('cpu', '')}, {host.get('cores', '?')} cores ({' '.join(host.get('cpu_features', []))})",
+        f"threads {threads}" if threads else "",
+        str(host.get("system", "")),
+        str(host.get("blas", "")),
+        *(f"{name}={value}" for name, value in host.get("flags", {}).items()),
+        host["accelerator"] if host.get("accelerator") not in ("", "cpu", None) else "",
+    ]
+    return "; ".join(part for part in parts if part)
