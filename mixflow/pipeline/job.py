@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,20 @@ COMMAND = "MIXFLOW_COMMAND"
 LOGGER = logging.getLogger("mixflow")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
 """NPROC is read by XLA; all must be set before numpy and jax are imported."""
+
+
+USED = "used: %.1f s of processor, %.0f MB of memory at most"
+"""Last line of a log. Snakemake's benchmark asks for memory now and then only, and can miss the peak."""
+
+
+def peak_mb() -> float:
+    """Largest resident memory of this process so far, in MB."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # of this program alone: what started it is not counted
+        (line,) = [each for each in status.read_text().splitlines() if each.startswith("VmHWM")]
+        return int(line.split()[1]) * 1024 / 1e6
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most * (1 if sys.platform == "darwin" else 1024) / 1e6  # bytes there, kilobytes elsewhere
 
 
 def pin_threads(count: int) -> None:
@@ -40,6 +55,7 @@ def running(log: Path | str, threads: int, step: str) -> Iterator[Callable[[str]
     def done(sentence: str) -> None:
         seconds = time.perf_counter() - began
         LOGGER.info("%s: %s (%.1f s)", step, sentence, seconds)
+        LOGGER.info(USED, time.process_time(), peak_mb())
         print(f"mixflow  {step:<11} {sentence}  ({seconds:.1f} s)", file=sys.stderr, flush=True)
 
     with logged(log):

@@ -1,9 +1,9 @@
 """Arrays that are read or made slice by slice, so that no step holds all features at once.
 
 A `Sliced` stands where an array would: in a `RawTable`, or as a variable of a dataset
-(`mixflow.store.lazy.variable`), which `mixflow.store.zarr_io.write` then writes chunk by chunk. `blocks` says how many features are taken at a time:
-from the number of samples alone, never from the cores or the memory at hand, so that no result depends on the
-machine; a study of usual size is one block.
+(`mixflow.store.lazy.variable`), which `mixflow.store.zarr_io.write` then writes chunk by chunk. `blocks` says
+how many features are taken at a time: from the number of samples alone, never from the cores or the memory at
+hand, so that no result depends on the machine; a study of usual size is one block.
 """
 
 from __future__ import annotations
