@@ -52,6 +52,10 @@ __all__ = [
 ]
 
 
+BESIDE = ("sweep", "studies")
+"""Keys that speak of many studies, and are no part of one (`mixflow.study.sweep`)."""
+
+
 def load(path: str | os.PathLike[str]) -> Study:
     """The study that the YAML file at `path` describes.
 
@@ -68,12 +72,17 @@ def attempt(path: str | os.PathLike[str]) -> tuple[Study | None, list[Problem]]:
 
     So that the rest can be checked too. None where a needed key is missing or the file is no YAML.
     """
-    from mixflow.study import rules
-
     try:
         file = yamlfile.read(Path(path))
     except MixflowError as error:
         return None, list(error.problems)
+    return attempt_file(file, Path(path))
+
+
+def attempt_file(file: yamlfile.YamlFile, path: Path) -> tuple[Study | None, list[Problem]]:
+    """The same of a config that was read from ``path``, and may have been changed since (`mixflow.study.sweep`)."""
+    from mixflow.study import rules
+
     values = schema.convert(file)
     broken = schema.problems(values, file)
     found = [*rules.comment_traps(file), *(problem for _, problem in broken)]
@@ -84,7 +93,8 @@ def attempt(path: str | os.PathLike[str]) -> tuple[Study | None, list[Problem]]:
         broken = schema.problems(values, file) if broken else []
     if broken:
         return None, found
-    study = _study(values, Path(path), file)
+    plain = {key: value for key, value in values.items() if key not in BESIDE}
+    study = _study(plain, path, file)
     found += [p for p in rules.check(study) if not _follows(p, [str(problem.column) for problem in found])]
     return study, sorted(found, key=lambda problem: problem.row or 0)
 
