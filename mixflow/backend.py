@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,34 @@ def _processor() -> str:
     return hashlib.sha256("\n".join([platform.machine(), *abilities]).encode()).hexdigest()[:12]
 
 
+def _whole_entries() -> None:
+    """Let entries of the cache appear whole or not at all, and a broken one be replaced.
+
+    JAX writes an entry in place and never over another: a job killed while it writes leaves a piece that all later
+    jobs fail to read, and jobs that share the folder read each other's pieces. (JAX bounds the size of a cache under
+    a lock; that one is left as it is.)
+    """
+    try:
+        from jax._src.lru_cache import LRUCache
+    except ImportError:  # a JAX that keeps it elsewhere; what it cannot read it compiles again
+        return
+    bounded = LRUCache.put
+
+    def put(self: Any, key: str, value: bytes) -> None:
+        if self.eviction_enabled:
+            return bounded(self, key, value)
+        path = Path(str(self.path)) / f"{key}-cache"
+        temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+        try:
+            temporary.write_bytes(value)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    LRUCache.put = put
+
+
+_whole_entries()
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     cache = Path(user_cache_dir("mixflow")) / "jax" / _processor()
     jax.config.update("jax_compilation_cache_dir", str(cache))
