@@ -14,9 +14,9 @@ import xarray as xr
 from mixflow.errors import MixflowError, Problem
 from mixflow.pipeline import record, sheets
 from mixflow.preprocess.scales import SCALES
+from mixflow.slices import Sliced
 from mixflow.store import frames, lazy, provenance, readers, zarr_io
 from mixflow.store.readers.raw import RawTable
-from mixflow.store.slices import Sliced
 from mixflow.study import join
 from mixflow.study import sheet as sheet_module
 from mixflow.study.columns import used_columns

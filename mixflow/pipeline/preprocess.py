@@ -10,8 +10,10 @@ import numpy as np
 import xarray as xr
 
 from mixflow.pipeline import levels, proteins, record, sheets
+from mixflow.pipeline.by_blocks import can_be_by_blocks, prepare_by_blocks
 from mixflow.preprocess.prepare import Prepared, prepare
-from mixflow.store import frames, provenance, zarr_io
+from mixflow.slices import Sliced
+from mixflow.store import frames, lazy, provenance, zarr_io
 from mixflow.store.names import encode
 from mixflow.study import library
 from mixflow.study.config import Study
@@ -23,7 +25,7 @@ LOGGER = logging.getLogger(__name__)
 def run(study: Study, raw: Path, out: Path) -> str:
     """Prepare the values of the store ``raw`` and write ``out``; a sentence on what was kept."""
     clock = provenance.Clock()
-    tree = zarr_io.load(raw)
+    tree = zarr_io.open(raw)
     sheet = sheets.from_tree(tree)
     data = zarr_io.group(tree, "data")
     features = {"data/features": zarr_io.group(tree, "data/features")}
@@ -60,14 +62,16 @@ def with_library(samples: xr.Dataset, data: xr.Dataset) -> xr.Dataset:
         return samples
     attrs = {"kind": "number", "label": library.LABEL, "unit": data.attrs["unit"]}
     columns = [*json.loads(samples.attrs["columns"]), library.NAME]
-    total = ("sample", library.sizes(data["raw"].values), attrs)
+    total = ("sample", library.sizes(lazy.of(data["raw"])), attrs)
     return samples.assign({encode(library.NAME): total}).assign_attrs(columns=json.dumps(columns))
 
 
 def prepared(study: Study, data: xr.Dataset, sheet: Sheet) -> Prepared:
     """Transform, normalisation and filters on the values of the group `data`."""
-    return prepare(
-        data["raw"].values,
+    raw = lazy.of(data["raw"])
+    by_blocks = can_be_by_blocks(study.raw["preprocess"])
+    return (prepare_by_blocks if by_blocks else prepare)(
+        raw if by_blocks else np.asarray(raw),
         data.attrs["scale"],
         study.raw["preprocess"],
         is_sample=(sheet.role == "sample").to_numpy(),
@@ -79,6 +83,13 @@ def prepared(study: Study, data: xr.Dataset, sheet: Sheet) -> Prepared:
     )
 
 
+def _matrix(values: np.ndarray | Sliced, attrs: dict[str, str]) -> xr.Variable:
+    dims = ("feature", "sample")
+    return (
+        lazy.variable(dims, values, attrs) if isinstance(values, Sliced) else xr.Variable(dims, values, attrs)
+    )
+
+
 def values_group(data: xr.Dataset, ready: Prepared, study: Study) -> xr.Dataset:
     """The group `data` with values, filters and what they dropped (ids by name of the filter)."""
     ids = data["feature"].values
@@ -86,7 +97,7 @@ def values_group(data: xr.Dataset, ready: Prepared, study: Study) -> xr.Dataset:
     for name in sorted(set(ready.dropped_by[~ready.kept])):
         dropped[str(name)] = [str(i) for i in ids[ready.dropped_by == name]]
     return data.assign(
-        value=(("feature", "sample"), ready.value, {"unit": ready.unit}),
+        value=_matrix(ready.value, {"unit": ready.unit}),
         kept=("feature", ready.kept),
         dropped_by=("feature", np.asarray(ready.dropped_by, dtype=object)),
         size_factor=("sample", ready.size_factor),

@@ -64,16 +64,29 @@ def median(values: Values, scale: str, is_sample: Mask, labels: Labels = UNLABEL
     the sample is divided by its median over the geometric mean of the medians. The mean runs over samples
     with role `sample`, so that blanks move nothing. Returns values and the factor used (sample,).
     """
+    factor = median_factor(medians(values, labels), scale, is_sample, labels)
+    return without_factor(values, factor, scale), factor
+
+
+def medians(values: Values, labels: Labels = UNLABELLED) -> Values:
+    """Median (sample,) of the observed values of each sample; a sample without any is refused."""
     empty = np.asarray(np.isnan(values).all(axis=0))
     _refuse_samples(
         empty, labels, "Median normalisation of a sample without any value.", "Drop these samples."
     )
-    medians = np.nanmedian(values, axis=0)
+    return np.nanmedian(values, axis=0)
+
+
+def median_factor(found: Values, scale: str, is_sample: Mask, labels: Labels = UNLABELLED) -> Values:
+    """The factor (sample,) of `median` from the medians ``found``."""
     if scale in SHIFTED:
-        factor = medians - medians[is_sample].mean()
-        return values - factor, factor
+        return found - found[is_sample].mean()
     _refuse_samples(
-        ~(medians > 0), labels, "Median normalisation needs medians above 0.", "Drop these samples."
+        ~(found > 0), labels, "Median normalisation needs medians above 0.", "Drop these samples."
     )
-    factor = medians / np.exp(np.log(medians[is_sample]).mean())
-    return values / factor, factor
+    return found / np.exp(np.log(found[is_sample]).mean())
+
+
+def without_factor(values: Values, factor: Values, scale: str) -> Values:
+    """Values (feature, sample) less the factor, or over it, as the scale asks."""
+    return values - factor if scale in SHIFTED else values / factor

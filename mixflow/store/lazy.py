@@ -1,4 +1,4 @@
-"""Arrays of xarray that are read or made slice by slice (`mixflow.store.slices`)."""
+"""Arrays of xarray that are read or made slice by slice (`mixflow.slices`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from mixflow.store.slices import Sliced, taken
+from mixflow.slices import Sliced, taken
 
 
 class _Backend(BackendArray):

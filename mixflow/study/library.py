@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.store.slices import blocks
+from mixflow.slices import blocks
 from mixflow.study.cells import SHOWN
 from mixflow.study.columns import key_columns, terms_of
 from mixflow.study.join import join

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixflow import slices
 from mixflow.errors import MixflowError, Problem
-from mixflow.store import slices
 from mixflow.store.readers.raw import RawTable
 
 DECOY, CONTAMINANT, BY_SITE = "decoy", "contaminant", "only identified by site"

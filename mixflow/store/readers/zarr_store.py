@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mixflow.store import manifest, slices
+from mixflow import slices
+from mixflow.store import manifest
 from mixflow.store.readers.common import with_names
 from mixflow.store.readers.opening import refuse
 from mixflow.store.readers.raw import SCALES, Head, RawTable, Reader
@@ -28,7 +29,7 @@ OPTIONS = {
 
 
 def read(path: Path, options: dict[str, Any]) -> RawTable:
-    """The table of the store ``path``; values stay on disk until they are used (`mixflow.store.slices`)."""
+    """The table of the store ``path``; values stay on disk until they are used (`mixflow.slices`)."""
     dataset = _opened(path, options.get("group"))
     matrix = _matrix(path, dataset, options.get("variable"))
     ids = {dim: _ids(path, dataset, dim) for dim in DIMS}

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-BLOCK = 512
-"""Features of a block are a multiple of this: the block in which features are fitted."""
+BLOCK = 2048
+"""Features of a block are a multiple of this: of the chunks of a store, and of all blocks within a step."""
 BLOCK_BYTES = 48 << 20
 """Aim for the size of a block of values: 12,288 features of 500 samples."""
 
