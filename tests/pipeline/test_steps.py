@@ -127,23 +127,26 @@ def test_samples_left_out_are_named_with_their_reason(folder: Path) -> None:
 
 
 def test_the_report_is_made_of_a_verified_store_and_shared_beside(folder: Path, monkeypatch) -> None:
-    made = []
+    asked = []
 
-    def build(tree: xr.DataTree, out: Path, *, features: list[str], share: bool = False) -> list[Path]:
-        made.append((out, features, share, sorted(tree["fits"].children)))
+    def build(
+        tree: xr.DataTree, out: Path, *, features: list[str], made: dict, share: bool = False
+    ) -> list[Path]:
+        assert made["step"] == "report" and len(made["config_hash"]) == 64
+        asked.append((out, features, share, sorted(tree["fits"].children)))
         return [out / "report.html"]
 
     monkeypatch.setattr(report, "build", build)
     assert report.run(PATHS.store, Path("out"), ["P0001"], share=True) == "out/report.html"
     models = ["mixed", "plain"]
-    assert made == [
+    assert asked == [
         (Path("out"), ["P0001"], False, models),
         (Path("out/share"), ["P0001"], True, models),
     ]
     (PATHS.store / "data" / "raw" / "c" / "0" / "0").unlink()
     with pytest.raises(MixflowError, match="missing"):
         report.run(PATHS.store, Path("out"))
-    assert len(made) == 2
+    assert len(asked) == 2
 
 
 def test_every_step_left_its_record_in_order(tree: xr.DataTree) -> None:
