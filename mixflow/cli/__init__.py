@@ -17,3 +17,11 @@ def main() -> None:
     except MixflowError as error:
         show(error)
         sys.exit(1)
+    except (OSError, MemoryError) as error:
+        from mixflow.pipeline.stopped import problem
+
+        found = problem(error, "")
+        if found is None:
+            raise
+        show(MixflowError(found))
+        sys.exit(1)

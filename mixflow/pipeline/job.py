@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mixflow.errors import MixflowError
+from mixflow.pipeline import stopped
 from mixflow.study import config as config_module
 from mixflow.study.config import Study
 
@@ -58,10 +59,15 @@ def running(log: Path | str, threads: int, step: str) -> Iterator[Callable[[str]
         LOGGER.info(USED, time.process_time(), peak_mb())
         print(f"mixflow  {step:<11} {sentence}  ({seconds:.1f} s)", file=sys.stderr, flush=True)
 
-    with logged(log):
+    with _logged_or_told(log, step):
         LOGGER.info("%s begins", step)
         try:
-            yield done
+            with stopped.told(step):
+                yield done
+        except stopped.Ended as ended:
+            LOGGER.error("stopped:\n%s", ended)
+            print(f"mixflow  {step} stopped:\n- {ended}", file=sys.stderr, flush=True)
+            sys.exit(128 + ended.number)
         except MixflowError as error:
             LOGGER.error("stopped:\n%s", error)
             print(f"mixflow  {step} stopped:\n{error}", file=sys.stderr, flush=True)
@@ -69,6 +75,17 @@ def running(log: Path | str, threads: int, step: str) -> Iterator[Callable[[str]
         except Exception:
             LOGGER.exception("failed; if the input is not to blame, this is a defect of mixflow: report it")
             raise
+
+
+@contextmanager
+def _logged_or_told(log: Path | str, step: str) -> Iterator[None]:
+    """As `logged`; where not even the log can be written, the error stream says why."""
+    try:
+        with stopped.told(step), logged(log):
+            yield
+    except (MixflowError, stopped.Ended) as error:
+        print(f"mixflow  {step} stopped:\n{error}", file=sys.stderr, flush=True)
+        sys.exit(1)
 
 
 def study(config: Path | str) -> Study:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mixflow.report.build import build
-from mixflow.store import provenance, verify, zarr_io
+from mixflow.store import atomic, provenance, verify, zarr_io
 
+PAGE = "report.html"
 SHARED = "share"
 """Folder of the copy for a collaborator, beside the full report."""
 
@@ -15,6 +16,7 @@ SHARED = "share"
 def run(store: Path, out: Path, features: Sequence[str] = (), share: bool = False) -> str:
     """Write the report of ``store`` into the folder ``out``, and with ``share`` a copy into ``out``/share.
 
+    All files are made before any takes its place, so that a report is never half an old one.
     Raises MixflowError where a byte of the store is not what was written.
     """
     clock = provenance.Clock()
@@ -23,7 +25,8 @@ def run(store: Path, out: Path, features: Sequence[str] = (), share: bool = Fals
     before = provenance.steps(tree)
     told = (before[-1]["config_hash"], before[-1]["seed"]) if before else ("", None)
     made = clock.step("report", [store], *told)
-    page = build(tree, out, features=list(features), made=made)[0]
-    if share:
-        build(tree, out / SHARED, features=list(features), share=True, made=made)
-    return str(page)
+    with atomic.spread(out, last=PAGE) as place:
+        build(tree, place, features=list(features), made=made)
+        if share:
+            build(tree, place / SHARED, features=list(features), share=True, made=made)
+    return str(out / PAGE)

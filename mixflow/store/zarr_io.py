@@ -15,7 +15,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.store import atomic, manifest
+from mixflow.store import atomic, manifest, whole
 from mixflow.store.check import check, rank
 from mixflow.store.lazy import is_lazy
 from mixflow.store.migrate import migrated
@@ -61,8 +61,10 @@ def open(path: Path | str) -> xr.DataTree:
     no store, a newer mixflow wrote it, or its variables are not those of the schema.
     """
     _require_store(Path(path))
-    with _foreign_files_allowed():
-        tree = migrated(xr.open_datatree(str(path), engine="zarr", consolidated=False), file=str(path))
+    whole.require(Path(path))
+    with _foreign_files_allowed(), _chunks_read(path):  # labels are read at once
+        opened = xr.open_datatree(str(path), engine="zarr", consolidated=False)
+    tree = migrated(opened, file=str(path))
     check(tree, file=str(path))
     nodes = sorted(tree.subtree, key=lambda node: _place(node, tree))
     groups = {node.path: node.to_dataset(inherit=False) for node in nodes}
@@ -88,12 +90,14 @@ def values(array: xr.DataArray, path: Path | str) -> np.ndarray:
 def _chunks_read(path: Path | str) -> Iterator[None]:
     try:
         yield
+    except (OSError, MemoryError):  # of the machine, not of the store (mixflow.pipeline.stopped)
+        raise
     except Exception as error:
         raise MixflowError(
             Problem(
                 f"a chunk of the store cannot be read: {error}",
                 file=str(path),
-                remedy="run `mixflow verify` on it, then the step that makes it again",
+                remedy="`mixflow verify` names the file; delete the store and run again: mixflow run",
             )
         ) from error
 

@@ -110,7 +110,7 @@ def start(folder: Path, made: Job, faults: Iterable[Fault] = ()) -> tuple[int, P
 def _work(folder: Path, made: Job, faults: Iterable[Fault]) -> int:
     code = 0
     try:
-        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+        sys.stdout, sys.stderr = (os.fdopen(i, "w", closefd=False) for i in (1, 2))
         os.chdir(folder)
         for fault in faults:
             fault()

@@ -53,7 +53,8 @@ def test_a_cut_chunk_is_found(store: Path) -> None:
 
 def test_a_missing_chunk_is_found_though_it_reads_as_missing_values(store: Path) -> None:
     chunk(store).unlink()
-    assert zarr_io.load(store)["data/raw"].isnull().all()
+    with pytest.raises(MixflowError, match="would read as missing values"):
+        zarr_io.open(store)
     (problem,) = verify.verify(store)
     assert problem.file == str(chunk(store))
     assert "missing" in problem.message and problem.remedy
@@ -104,3 +105,20 @@ def test_a_step_records_versions_inputs_and_times(tmp_path: Path, store: Path, m
     assert (step["command"], step["seed"], step["config_hash"]) == ("mixflow run", 7, "h")
     assert step["versions"]["zarr"] and step["seconds"] >= 0
     assert step["started"].endswith("+00:00")
+
+
+def test_what_no_chunk_s_checksum_covers_is_looked_at_whenever_a_store_is_opened(store: Path) -> None:
+    told = store / "data" / "zarr.json"
+    flip(told, told.read_bytes().index(b"attributes"))
+    with pytest.raises(MixflowError, match="changed after it was written") as caught:
+        zarr_io.open(store)
+    assert str(told) in str(caught.value) and "delete the store and run again" in str(caught.value)
+
+
+def test_a_cut_chunk_and_an_absent_manifest_stop_the_opening(store: Path) -> None:
+    chunk(store).write_bytes(chunk(store).read_bytes()[:-7])
+    with pytest.raises(MixflowError, match="should have"):
+        zarr_io.open(store)
+    (store / "manifest.json").unlink()
+    with pytest.raises(MixflowError, match="manifest cannot be read"):
+        zarr_io.open(store)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 import xarray as xr
 
 from mixflow.errors import MixflowError
-from mixflow.store import atomic, frames, names, zarr_io
+from mixflow.store import atomic, frames, manifest, names, verify, zarr_io
 from tests.store import examples
 
 
@@ -123,6 +126,7 @@ def test_unknown_groups_and_other_versions_are_refused(tmp_path: Path) -> None:
     path = zarr_io.write(examples.tree(), tmp_path / "s.zarr")
     root = path / "zarr.json"
     root.write_text(root.read_text().replace('"schema_version": 2', '"schema_version": 99'))
+    manifest.write(path)
     with pytest.raises(MixflowError, match="schema version 99"):
         zarr_io.open(path)
 
@@ -168,3 +172,57 @@ def test_columns_named_like_the_dims_do_not_hide_them(tmp_path: Path) -> None:
 def test_any_column_name_survives(name: str) -> None:
     assert names.decode(names.encode(name)) == name
     assert "/" not in names.encode(name)
+
+
+def test_two_writers_of_one_path_do_not_mix(tmp_path: Path) -> None:
+    """A cluster may start a job again while its first node still runs: the slower one finds the place taken."""
+    target = tmp_path / "s.zarr"
+    with atomic.replaced(target) as mine:
+        zarr_io.write(examples.tree(), mine)
+        other = subprocess.run([sys.executable, "-c", WRITER, str(target)], capture_output=True, text=True)
+        assert other.returncode == 0, other.stderr
+        assert (target / "other").is_file() and mine.is_dir()
+    assert (target / "zarr.json").is_file() and not (target / "other").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["s.zarr"]
+
+
+WRITER = """
+import sys
+from mixflow.store import atomic
+with atomic.replaced(sys.argv[1]) as place:
+    place.mkdir()
+    (place / "other").write_text("")
+"""
+
+
+def test_what_was_there_stays_where_the_new_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "s.zarr"
+    zarr_io.write(examples.tree(), target)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(atomic.os, "replace", full)
+    with pytest.raises(OSError, match="Input/output"):
+        zarr_io.write(examples.tree(), target)
+    monkeypatch.undo()
+    assert verify.verify(target) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["s.zarr"]
+
+
+def test_spread_files_take_their_places_together_and_leave_others(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "mine.tsv").write_text("kept")
+    with pytest.raises(ZeroDivisionError), atomic.spread(tmp_path, "page") as place:
+        (place / "page").write_text("half")
+        raise ZeroDivisionError
+    assert not (tmp_path / "page").exists()
+    with atomic.spread(tmp_path, "page") as place:
+        (place / "tables").mkdir()
+        (place / "tables" / "a.tsv").write_text("a")
+        (place / "page").write_text("whole")
+    assert (tmp_path / "page").read_text() == "whole"
+    assert sorted(p.name for p in (tmp_path / "tables").iterdir()) == ["a.tsv", "mine.tsv"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["page", "tables"]

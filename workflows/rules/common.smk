@@ -3,7 +3,7 @@
 from snakemake.exceptions import WorkflowError
 
 from mixflow.errors import MixflowError
-from mixflow.pipeline import setup
+from mixflow.pipeline import setup, upstream
 
 try:
     STUDY = setup.load(config, workflow.overwrite_configfiles or workflow.configfiles)

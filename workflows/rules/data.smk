@@ -22,6 +22,7 @@ rule check:
     params:
         config=STUDY.config,
         settings=STUDY.settings("check"),
+        upstream=upstream.of(STUDY, "check"),
         code=setup.code("check"),
     script:
         "../scripts/check.py"
@@ -44,6 +45,7 @@ rule ingest:
     params:
         config=STUDY.config,
         settings=STUDY.settings("ingest"),
+        upstream=upstream.of(STUDY, "ingest"),
         code=setup.code("ingest"),
     script:
         "../scripts/ingest.py"
@@ -66,6 +68,7 @@ rule preprocess:
     params:
         config=STUDY.config,
         settings=STUDY.settings("preprocess"),
+        upstream=upstream.of(STUDY, "preprocess"),
         code=setup.code("preprocess"),
     script:
         "../scripts/preprocess.py"
@@ -88,6 +91,7 @@ rule batch:
     params:
         config=STUDY.config,
         settings=STUDY.settings("batch"),
+        upstream=upstream.of(STUDY, "batch"),
         code=setup.code("batch"),
     script:
         "../scripts/batch.py"

@@ -19,6 +19,7 @@ rule fit:
     params:
         config=STUDY.config,
         settings=lambda wildcards: STUDY.fit_settings(wildcards.model),
+        upstream=lambda wildcards: upstream.of(STUDY, "fit", wildcards.model),
         code=setup.code("fit"),
     script:
         "../scripts/fit.py"
@@ -42,6 +43,7 @@ rule gather:
     params:
         config=STUDY.config,
         settings=lambda wildcards: STUDY.gather_settings(wildcards.model),
+        upstream=lambda wildcards: upstream.of(STUDY, "gather", wildcards.model),
         code=setup.code("gather"),
     script:
         "../scripts/gather.py"
@@ -66,6 +68,7 @@ rule analyse:
     params:
         config=STUDY.config,
         settings=lambda wildcards: STUDY.analyse_settings(wildcards.model),
+        upstream=lambda wildcards: upstream.of(STUDY, "analyse", wildcards.model),
         code=setup.code("analyse"),
     script:
         "../scripts/analyse.py"
@@ -91,6 +94,7 @@ rule assemble:
     params:
         config=STUDY.config,
         settings=STUDY.settings("assemble"),
+        upstream=upstream.of(STUDY, "assemble"),
         code=setup.code("assemble"),
     script:
         "../scripts/assemble.py"

@@ -31,6 +31,7 @@ rule report:
     params:
         config=STUDY.config,
         settings=STUDY.settings("report"),
+        upstream=upstream.of(STUDY, "report"),
         code=setup.code("report"),
     script:
         "../scripts/report.py"
