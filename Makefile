@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 UV_ARGS ?=
 DEMO := alzheimer-csf
 
-.PHONY: help demo test grid faults coverage lint bench bench-cases calibration lock clean env
+.PHONY: help demo test test-slurm grid faults coverage lint bench bench-cases calibration lock clean env
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -41,7 +41,7 @@ demo: env ## run mixflow on the embedded study and say where its report is
 	@$(BIN)/mixflow run config/config.yaml --cores $(CORES)
 
 test: env ## run the tests but the grid (PYTEST_ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder -m "not grid and not faults" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder -m "not grid and not faults and not slurm" $(PYTEST_ARGS)
 
 # Each model is compiled for one small fit: optimising its code would cost more than it saves.
 grid: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
@@ -51,6 +51,11 @@ grid: env ## run what compiles a model for one comparison, mostly beside R
 faults: export MIXFLOW_FAULTS_TABLE ?= docs
 faults: env ## inject faults into a running study and write docs/faults.md (root for full disks; 25 minutes)
 	@$(BIN)/python -m pytest -v -p no:xdist -m faults tests/faults $(PYTEST_ARGS)
+
+test-slurm: env ## run the embedded study through a one-node Slurm started for it (root; installs Slurm by apt)
+	@$(PIP) install -qq --disable-pip-version-check --no-build-isolation -e ".[slurm]"
+	@$(BIN)/python -m tests.slurm.install
+	@$(BIN)/python -m pytest -q -m slurm tests/slurm $(PYTEST_ARGS)
 
 coverage: env ## run all tests and say which lines they never reach
 	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder -m "not faults" --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,12 +113,18 @@ class Costs:
     def _read(self, step: str, model: str) -> Measured | None:
         folder, count = self._paths.benchmarks, self._plan.n_shards
         if step == "fit":
-            files: Iterable[Path] = (folder / step / f"{model}.{i + 1}-of-{count}.jsonl" for i in range(count))
+            files: Iterable[Path] = (
+                folder / step / f"{model}.{i + 1}-of-{count}.jsonl" for i in range(count)
+            )
         else:
             files = [folder / step / f"{model}.jsonl" if model else folder / f"{step}.jsonl"]
         newest = max((_time(path) for path in self._study.data.files), default=0.0)
-        used = [each for path in files if _time(path) > newest for each in _records(path)]
-        return Measured(max(u.mb for u in used), max(u.seconds for u in used)) if used else None
+        seen = [path for path in files if _time(path) > newest]
+        used = [each for path in seen for each in _records(path)]
+        if not used:
+            return None
+        logs = [_peak(self._paths.logs / path.relative_to(folder).with_suffix(".log")) for path in seen]
+        return Measured(max(*(u.mb for u in used), *logs), max(u.seconds for u in used))
 
     def _megabytes(self, cost: Cost) -> float:
         """Megabytes of data as text that a job of a step of this cost sees."""
@@ -155,6 +162,14 @@ def _records(path: Path) -> list[Measured]:
         except (ValueError, KeyError, TypeError):  # "NA", or a line cut off by a killed run
             continue
     return found
+
+
+def _peak(log: Path) -> float:
+    """Peak memory that a step wrote into its log at the end, which a benchmark can miss; 0 where it did not."""
+    found = (
+        re.findall(r"([\d.]+) MB of memory at most", log.read_text(encoding="utf-8")) if log.is_file() else []
+    )
+    return max(map(float, found), default=0.0)
 
 
 def _time(path: Path) -> float:

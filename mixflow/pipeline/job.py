@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mixflow.errors import MixflowError
 from mixflow.pipeline import stopped
@@ -60,7 +61,7 @@ def running(log: Path | str, threads: int, step: str) -> Iterator[Callable[[str]
         print(f"mixflow  {step:<11} {sentence}  ({seconds:.1f} s)", file=sys.stderr, flush=True)
 
     with _logged_or_told(log, step):
-        LOGGER.info("%s begins", step)
+        LOGGER.info("%s begins with %d thread(s)", step, threads)
         try:
             with stopped.told(step):
                 yield done
@@ -88,9 +89,15 @@ def _logged_or_told(log: Path | str, step: str) -> Iterator[None]:
         sys.exit(1)
 
 
-def study(config: Path | str) -> Study:
-    """The study whose config is ``config``."""
-    return config_module.load(config)
+def study(config: Path | str, wildcards: Any = None) -> Study:
+    """The study whose config is ``config``; in a sweep the one that the job's ``wildcards`` name."""
+    base = config_module.load(config)
+    name = getattr(wildcards, "combination", "") or getattr(wildcards, "node", "")
+    if not name:
+        return base
+    from mixflow.pipeline.sweeps import study_of
+
+    return study_of(config, base.name, name)
 
 
 @contextmanager

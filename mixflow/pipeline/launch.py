@@ -17,6 +17,7 @@ from mixflow import resources
 from mixflow.errors import MixflowError, Problem
 from mixflow.pipeline import by_command
 from mixflow.pipeline.paths import Paths
+from mixflow.pipeline.words import shipped_profiles
 from mixflow.study import config as config_module
 from mixflow.study.config import Study
 
@@ -94,7 +95,7 @@ def command(config: Path, cores: str, extra: Sequence[str], again: Sequence[str]
         return [*words, "--quiet", "all"]
     if not any(word.split("=")[0] == "--profile" for word in extra):
         words += ["--profile", str(root / "config" / "profiles" / "default")]
-    return [*words, *extra]
+    return [*words, *shipped_profiles(extra, root / "config" / "profiles")]
 
 
 def release_stale_lock(folder: Path, words: Sequence[str]) -> bool:

@@ -31,6 +31,26 @@ def split(config: Path | None, words: Sequence[str]) -> tuple[Path | None, list[
     return config, list(words)
 
 
+def shipped_profiles(words: Sequence[str], folder: Path) -> list[str]:
+    """``words`` with the name of a profile that ships in ``folder`` (slurm, generic ...) replaced by its path.
+
+    A profile of the user's by that name, where Snakemake finds it, comes first.
+    """
+    from snakemake.cli import get_profile_dir
+
+    def found(name: str) -> str:
+        ours = name.isidentifier() and (folder / name).is_dir() and get_profile_dir(name) is None
+        return str(folder / name) if ours else name
+
+    made = list(words)
+    for i, word in enumerate(words):
+        if word == "--profile" and i + 1 < len(words):
+            made[i + 1] = found(words[i + 1])
+        elif word.startswith("--profile="):
+            made[i] = f"--profile={found(word.removeprefix('--profile='))}"
+    return made
+
+
 class _UnreadableError(Exception):
     """Snakemake cannot read its options."""
 

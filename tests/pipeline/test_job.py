@@ -25,7 +25,7 @@ def test_threads_are_pinned_and_lines_are_logged(tmp_path: Path, capsys) -> None
         logging.getLogger("mixflow.store").info("read %d rows", 3)
         done("3 rows")
     lines = (tmp_path / "logs" / "x.log").read_text().splitlines()
-    assert [line.split("  ", 1)[1] for line in lines[:2]] == ["ingest begins", "read 3 rows"]
+    assert [line.split("  ", 1)[1] for line in lines[:2]] == ["ingest begins with 2 thread(s)", "read 3 rows"]
     assert "ingest: 3 rows" in lines[2]
     assert capsys.readouterr().err.startswith("mixflow  ingest      3 rows  (")
 

@@ -58,6 +58,15 @@ def test_own_words_make_snakemake_speak() -> None:
     assert "--quiet" not in loud and loud.count("--profile=mine") == 1 and "--profile" not in loud
 
 
+def test_a_profile_that_ships_is_found_by_its_name_but_a_users_own_comes_first() -> None:
+    for words in (["--profile", "slurm"], ["--profile=slurm"]):
+        asked = " ".join(launch.command(Path("c.yaml"), "2", words))
+        assert str(Path("config/profiles/slurm")) in asked and "profiles/default" not in asked
+    Path("slurm").mkdir()
+    Path("slurm/profile.yaml").write_text("jobs: 3\n")
+    assert launch.command(Path("c.yaml"), "2", ["--profile", "slurm"])[-2:] == ["--profile", "slurm"]
+
+
 def test_what_single_commands_wrote_runs_again_until_a_report_is_made(monkeypatch) -> None:
     path, paths = tiny.write(Path.cwd()), Paths("tiny")
     by_command.note(paths, "check", "ingest")

@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "munged")
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 INSTALL = f"RUNLEVEL=1 apt-get install -y --no-install-recommends {' '.join(PACKAGES)}"
@@ -108,10 +110,8 @@ class Node:
 
     def kill_jobs(self) -> None:
         """End every process of every job on the node: with `kill_slurmd` before, the power has gone."""
-        import psutil
-
         for process in psutil.process_iter(["cmdline"]):
-            if "slurmstepd" in " ".join(process.info["cmdline"] or []) and self._is_mine(process):
+            if "slurmstepd" in " ".join(process.info["cmdline"] or []) and self.owns(process):
                 for each in [*process.children(recursive=True), process]:
                     _signal(each.pid, signal.SIGKILL)
 
@@ -136,6 +136,13 @@ class Node:
         listed = self._try("scontrol", "--oneliner", "show", "job")
         lines = [line for line in listed.splitlines() if line.startswith("JobId=")]
         return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
+
+    def owns(self, process: psutil.Process) -> bool:
+        """Whether a slurmstepd belongs to this Slurm."""
+        try:
+            return process.environ().get("SLURM_CONF") == str(self.folder / "slurm.conf")
+        except psutil.Error:  # it has ended
+            return False
 
     def _write(self) -> None:
         for name in ("state", "spool", "log", "munge", "bin"):
@@ -172,14 +179,6 @@ class Node:
     def _alive(self, name: str) -> bool:
         pid = _pid(self.folder / name)
         return pid is not None and _lives(pid)
-
-    def _is_mine(self, process: object) -> bool:
-        """Whether a slurmstepd belongs to this Slurm: it holds files below the folder, or was born in it."""
-        try:
-            environment: Mapping[str, str] = process.environ()  # type: ignore[attr-defined]
-            return str(self.folder) in f"{environment} {process.cwd()}"  # type: ignore[attr-defined]
-        except Exception:  # psutil: gone, or not to be looked at
-            return False
 
 
 @contextmanager
