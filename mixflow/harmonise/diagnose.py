@@ -14,6 +14,7 @@ from mixflow.harmonise.columns import column_matrix, column_of
 from mixflow.harmonise.masked import centred, fit
 from mixflow.harmonise.pca import Components, principal_components
 from mixflow.harmonise.quality import coefficient_of_variation
+from mixflow.slices import blocks
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -41,9 +42,15 @@ def variance_share(
         else []
     )
     parts = [column_matrix(column_of(factors, name, rows)) for name in factors.columns]
-    y = centred(values[:, rows])[0]
+    own = [_shares(values[block][:, rows], parts) for block in blocks(len(values), values.shape[1])]
+    return np.concatenate(own), notes
+
+
+def _shares(values: Values, parts: Sequence[Values]) -> Values:
+    """Shares (feature, factor) of a block; ``parts``: the columns of each factor in the samples of values."""
+    y = centred(values)[0]
     total = np.nansum(y * y, axis=1)
-    ones = np.ones((int(rows.sum()), 1))
+    ones = np.ones((values.shape[1], 1))
     full = fit(y, np.hstack([ones, *parts]))
     usable = (full.n_obs > full.rank) & (total > 0)
     share = np.full((len(values), len(parts)), np.nan)
@@ -51,7 +58,7 @@ def variance_share(
         reduced = fit(y, np.hstack([ones, *(part for i, part in enumerate(parts) if i != k)]))
         rise = np.divide(reduced.rss - full.rss, total, out=np.full(len(y), np.nan), where=usable)
         share[:, k] = np.clip(rise, 0.0, 1.0)
-    return share, notes
+    return share
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,8 @@ def diagnose(
 ) -> Diagnosis:
     """Diagnose ``values`` (feature, sample) and, where given, the harmonised values ``after``.
 
+    Either may be read by slices (`mixflow.slices`).
+
     ``sheet`` has one row a sample; declared factors are ``batch_factors`` and ``keep``; association is
     worked out with ``columns`` (default: keep). ``scale`` is that of values, for the CV of the QC samples.
     """
@@ -105,12 +114,17 @@ def diagnose(
         _components(values, role, shown),
         None if after is None else _components(after, role, shown),
         found,
-        None if qc is None else coefficient_of_variation(values, qc, scale),
-        None if qc is None or after is None else coefficient_of_variation(after, qc, scale),
+        None if qc is None else _variation(values, qc, scale),
+        None if qc is None or after is None else _variation(after, qc, scale),
         [*sentences(found), *batches_tied(pd.DataFrame(sheet.loc[role, list(batch_factors)])), *notes],
     )
 
 
 def _components(values: Values, role: Mask, shown: Mask) -> Components:
     """Components with axes from role `sample`, QC samples projected, all other samples NaN."""
-    return principal_components(np.where(shown, values, np.nan), role)
+    return principal_components(values, role, shown=shown)
+
+
+def _variation(values: Values, qc: Mask, scale: str) -> Values:
+    parts = blocks(len(values), values.shape[1])
+    return np.concatenate([coefficient_of_variation(values[part], qc, scale) for part in parts])

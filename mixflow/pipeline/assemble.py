@@ -28,7 +28,7 @@ def run(
     """Join the stores of the steps (``models`` in the order of the report) as ``out``."""
     clock = provenance.Clock()
     paths = (data, batch, *models, *analyses)
-    parts = [zarr_io.load(path) for path in paths]
+    parts = [zarr_io.open(path) for path in paths]
     groups: dict[str, xr.Dataset] = {}
     for path, part in zip(paths, parts, strict=True):
         _take(groups, part, path)

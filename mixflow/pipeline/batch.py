@@ -14,7 +14,8 @@ import xarray as xr
 from mixflow.harmonise import Diagnosis, associate, combat, diagnose, refuse_aliased, remove_modes
 from mixflow.harmonise.columns import refuse_missing
 from mixflow.pipeline import drift, record, sheets
-from mixflow.store import provenance, zarr_io
+from mixflow.slices import Sliced, blocks
+from mixflow.store import lazy, provenance, zarr_io
 from mixflow.study.columns import fixed_columns, kept_columns, terms_of
 from mixflow.study.config import Study
 from mixflow.study.sheet import Sheet
@@ -28,15 +29,17 @@ def run(study: Study, data: Path, out: Path) -> str:
     Raises MixflowError where a batch factor is exactly aliased with a column of the model.
     """
     clock = provenance.Clock()
-    tree = zarr_io.load(data)
+    tree = zarr_io.open(data)
     sheet = sheets.from_tree(tree)
     kept = zarr_io.group(tree, "data")
-    kept = kept.isel(feature=np.flatnonzero(kept["kept"].values))
+    rows = np.flatnonzero(kept["kept"].values)
+    fitted = lazy.of(kept["value"], rows)
+    kept = kept.isel(feature=rows)
     check_aliasing(study, sheet)
-    values, notes = harmonised(study, kept["value"].values, sheet)
+    values, notes = harmonised(study, fitted, sheet)
     role = sheet.role
     found = diagnose(
-        kept["value"].values,
+        fitted,
         sheet.frame,
         study.batch.factors,
         kept_columns(study),
@@ -69,14 +72,14 @@ def check_aliasing(study: Study, sheet: Sheet) -> None:
     )
 
 
-def harmonised(study: Study, values: np.ndarray, sheet: Sheet) -> tuple[np.ndarray | None, list[str]]:
+def harmonised(study: Study, values: Sliced, sheet: Sheet) -> tuple[np.ndarray | Sliced | None, list[str]]:
     """Values (feature, sample) with the batch removed as configured, and sentences; None for `none`."""
     if study.batch.method == "none":
         return None, []
     fitted = (sheet.role == "sample").to_numpy()
     keep = sheet.frame[list(kept_columns(study))]
     if study.batch.method == "combat":
-        return _combat(values, batch_of(sheet.frame, study.batch.factors), keep, fitted, sheet)
+        return _combat(np.asarray(values), batch_of(sheet.frame, study.batch.factors), keep, fitted, sheet)
     return _mixed(study, values, sheet, fitted)
 
 
@@ -96,10 +99,11 @@ def _combat(
     return done.values, list(done.notes)
 
 
-def _mixed(
-    study: Study, values: np.ndarray, sheet: Sheet, fitted: np.ndarray
-) -> tuple[np.ndarray, list[str]]:
-    """Each feature's fit of `~ keep + (1 | factor)`; the conditional modes of the factors are taken out."""
+def _mixed(study: Study, values: Sliced, sheet: Sheet, fitted: np.ndarray) -> tuple[Sliced, list[str]]:
+    """Each feature's fit of `~ keep + (1 | factor)`; the conditional modes of the factors are taken out.
+
+    Of the fits, made block by block, only the modes are kept.
+    """
     from mixflow import api
     from mixflow.formula.known import quoted
 
@@ -108,17 +112,34 @@ def _mixed(
     refuse_missing(frame[list(factors)], "batch.factors")
     fixed = [quoted(name) for name in kept_columns(study)]
     formula = "~ " + " + ".join([*(fixed or ["1"]), *(f"(1 | {quoted(name)})" for name in factors)])
-    fit = api.fit_values(values[:, fitted], frame, formula)
-    levels = {name: [level for level, _ in fit.effect_names[name]] for name in factors}
-    index = {name: pd.Index(levels[name]).get_indexer(sheet.frame[name].astype(str)) for name in factors}
-    corrected = remove_modes(values, {name: fit.modes[name] for name in factors}, index)
-    lost = int((~fit.fitted).sum())
+    index: dict[str, np.ndarray] = {}
+    found: dict[str, list[np.ndarray]] = {name: [] for name in factors}
+    lost = 0
+    for part in blocks(*values.shape):
+        fit = api.fit_values(values[part][:, fitted], frame, formula)
+        levels = {name: [level for level, _ in fit.effect_names[name]] for name in factors}
+        index = {name: pd.Index(levels[name]).get_indexer(sheet.frame[name].astype(str)) for name in factors}
+        lost += int((~fit.fitted).sum())
+        for name in factors:
+            found[name].append(fit.modes[name])
+    modes = {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def read(start: int, stop: int) -> np.ndarray:
+        own = {name: mode[start:stop] for name, mode in modes.items()}
+        return remove_modes(values.read(start, stop), own, index)
+
+    corrected = Sliced(values.shape, "float64", read)
     notes = [f"Conditional modes of {', '.join(factors)} from {formula} were removed."]
     return corrected, notes + ([f"{lost} feature(s) without a fit were not harmonised."] if lost else [])
 
 
-def to_dataset(study: Study, found: Diagnosis, values: np.ndarray | None, kept: xr.Dataset) -> xr.Dataset:
+def to_dataset(
+    study: Study, found: Diagnosis, values: np.ndarray | Sliced | None, kept: xr.Dataset
+) -> xr.Dataset:
     """The group `batch`; dims as declared in the schema."""
+    shown = {"unit": kept.attrs["unit"]}
+    dims = ("feature", "sample")
+    matrix = lazy.variable(dims, values, shown) if isinstance(values, Sliced) else (dims, values, shown)
     tied = found.association
     variables: dict[str, Any] = {
         "share": (("feature", "factor"), found.share),
@@ -128,7 +149,7 @@ def to_dataset(study: Study, found: Diagnosis, values: np.ndarray | None, kept: 
         "association": (("batch_factor", "column"), tied.strength),
         "association_p": (("batch_factor", "column"), tied.p_value),
         "aliased": (("batch_factor", "column"), tied.aliased),
-        "harmonised": (("feature", "sample"), values, {"unit": kept.attrs["unit"]}),
+        "harmonised": None if values is None else matrix,
         "cv_before": (("feature",), found.cv_before),
         "cv_after": (("feature",), found.cv_after),
     }
@@ -137,7 +158,7 @@ def to_dataset(study: Study, found: Diagnosis, values: np.ndarray | None, kept: 
         variables["pc_after"] = (("sample", "pc"), _widened(found.after.scores, n_pc))
         variables["pc_after_share"] = (("pc",), _widened(found.after.share[None, :], n_pc)[0])
     return xr.Dataset(
-        {name: entry for name, entry in variables.items() if entry[1] is not None},
+        {name: entry for name, entry in variables.items() if _given(entry)},
         coords={
             "feature": kept["feature"].values,
             "sample": kept["sample"].values,
@@ -153,6 +174,10 @@ def to_dataset(study: Study, found: Diagnosis, values: np.ndarray | None, kept: 
             "pc_note": found.before.note,
         },
     )
+
+
+def _given(entry: Any) -> bool:
+    return entry is not None and (isinstance(entry, xr.Variable) or entry[1] is not None)
 
 
 def _widened(array: np.ndarray, columns: int) -> np.ndarray:

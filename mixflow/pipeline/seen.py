@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from mixflow.preprocess.one_group import one_group, repeats
+from mixflow.store import lazy
 from mixflow.study.columns import fixed_columns, terms_of
 from mixflow.study.config import Study
 from mixflow.study.plan import fitted_frame, load_plan
@@ -31,7 +32,7 @@ def one_group_table(study: Study, data: xr.Dataset, sheet: Sheet) -> xr.Dataset:
     factors = sheet.frame[compared_factors(study, sheet)]
     units = sheet.frame[name] if name else None
     ids = list(data["feature"].values)
-    found = one_group(data["raw"].values, data.attrs["scale"], factors, fitted, ids, units)
+    found = one_group(lazy.of(data["raw"]), data.attrs["scale"], factors, fitted, ids, units)
     note = NOTE.format(unit=name) if units is not None and repeats(units[fitted]) else ""
     table = {name: ("only", _typed(found, name)) for name in (*TEXT, *COUNTS, "p_value")}
     return xr.Dataset(table, attrs={"note": note})

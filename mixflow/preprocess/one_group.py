@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from mixflow.preprocess.scales import Mask, Values
+from mixflow.slices import blocks
 
 ABSENT_AT_ZERO = frozenset({"intensity", "count", "proportion"})
 COLUMNS = ("feature", "factor", "level", "n_observed", "n_level", "n_other", "p_value")
@@ -39,11 +40,22 @@ def fisher_exact(
     return np.minimum(p, 1.0)[where.ravel()]
 
 
-def _one_factor(is_seen: Mask, labels: pd.Series, name: str) -> pd.DataFrame:
+def _counts(values: Values, scale: str, chosen: Mask, codes: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """In how many samples of each of ``n`` levels a feature was seen (feature, level), block by block."""
+    known = codes >= 0
+    levels = np.eye(n, dtype=np.int64)[codes[known]]
+    parts = [
+        seen(values[part], scale)[:, chosen][:, known].astype(np.int64) @ levels
+        for part in blocks(len(values), values.shape[1])
+    ]
+    return np.concatenate(parts)
+
+
+def _one_factor(values: Values, scale: str, chosen: Mask, labels: pd.Series, name: str) -> pd.DataFrame:
     codes, levels = pd.factorize(labels, sort=True)
     known = codes >= 0
     sizes = np.bincount(codes[known], minlength=len(levels))
-    counts = is_seen[:, known].astype(np.int64) @ np.eye(len(levels), dtype=np.int64)[codes[known]]
+    counts = _counts(values, scale, chosen, codes, len(levels))
     rows = np.flatnonzero((counts > 0).sum(axis=1) == 1) if len(levels) > 1 else np.empty(0, dtype=np.int64)
     level = counts[rows].argmax(axis=1) if len(rows) else rows
     n_observed, n_level = counts[rows, level], sizes[level]
@@ -77,15 +89,16 @@ def one_group(
 ) -> pd.DataFrame:
     """Features seen in a single level of a factor.
 
-    ``values`` (feature, sample) as read, ``factors`` one column for each factor (rows = samples). Returns a
+    ``values`` (feature, sample) as read (an array, or read by slices), ``factors`` one column for each factor
+    (rows = samples). Returns a
     frame with the columns ``feature`` (row index), ``factor, level, n_observed, n_level, n_other, p_value``,
     one row for each such feature and factor, ordered by factor, then p, then most observed; with ``names``
     (ids of all features) ``feature_id`` too. Where ``units`` (rows = samples) repeat among the samples
     counted, p is NaN: Fisher's test takes samples as independent, and those of one unit are not.
     """
     chosen = np.ones(values.shape[1], dtype=bool) if is_sample is None else np.asarray(is_sample, dtype=bool)
-    is_seen = seen(values, scale)[:, chosen]
-    tables = [_one_factor(is_seen, pd.Series(factors[name][chosen]), str(name)) for name in factors.columns]
+    columns = {str(name): pd.Series(factors[name][chosen]) for name in factors.columns}
+    tables = [_one_factor(values, scale, chosen, labels, name) for name, labels in columns.items()]
     if units is not None and repeats(units[chosen]):
         tables = [table.assign(p_value=np.nan) for table in tables]
     tables = [table.sort_values(ORDER, ascending=UP, kind="stable") for table in tables if len(table)]
