@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
+import yaml
 
 from mixflow.errors import MixflowError, Problem
 from mixflow.store.schema import SCHEMA_VERSION
@@ -44,14 +46,30 @@ def _require_known(version: Any, file: str | None) -> None:
 
 
 def _sizes_of_inputs(tree: xr.DataTree) -> xr.DataTree:
-    """1 -> 2: inputs are {sha256, bytes} (the size was not kept: None), the dirty flag is a field of its own."""
+    """1 -> 2: inputs are {sha256, bytes}, the dirty flag a field, and the files that the config names are listed.
+
+    What was not kept is told as such: sizes None, hosts {}, code ''.
+    """
     if "provenance" not in tree.children:
         return tree
     tree = tree.copy()
     attrs = tree["provenance"].attrs
     steps = [_step_2(step) for step in json.loads(attrs.get("steps", "[]"))]
-    tree["provenance"].attrs = {**attrs, "steps": json.dumps(steps)}
+    config = yaml.safe_load(attrs.get("config") or "") or {}
+    named = json.dumps(_files(config, steps[0]["inputs"] if steps else {}))
+    told = {"steps": json.dumps(steps), "config_file": "config.yaml", "files": named}
+    tree["provenance"].attrs = {**attrs, **told}
     return tree
+
+
+def _files(config: dict[str, Any], inputs: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Which of the files that were read the config means: dotted key -> paths, by their names."""
+    found = {}
+    for part, key in (("data", "files"), ("data", "features"), ("samples", "file")):
+        value = (config.get(part) or {}).get(key) or []
+        names = [Path(name).name for name in ([value] if isinstance(value, str) else value)]
+        found[f"{part}.{key}"] = [path for name in names for path in inputs if Path(path).name == name]
+    return {key: paths for key, paths in found.items() if paths}
 
 
 def _step_2(step: dict[str, Any]) -> dict[str, Any]:
