@@ -82,11 +82,12 @@ def test_the_greatest_measured_use_of_all_shards_takes_the_place_of_the_formula(
 
 
 def test_the_peak_that_a_step_logged_counts_where_the_benchmark_missed_it() -> None:
+    own = made()
     record("gather/mixed.jsonl", (300, 5))
     log = Path("logs/tiny/gather/mixed.log")
     log.parent.mkdir(parents=True)
     log.write_text("12:00:00  " + USED % (3.5, 900) + "\n")
-    assert made().measured("gather", "mixed") == (900, 5)
+    assert own.measured("gather", "mixed") == (900, 5)
 
 
 def test_what_was_measured_on_older_data_or_cut_off_is_no_measure() -> None:

@@ -98,7 +98,7 @@ def test_jobs_are_arrays_and_groups_and_stay_within_what_they_asked(cluster: tup
     assert {row["state"] for row in rows} == {"COMPLETED"} and {row["CPUs"] for row in rows} == {"1"}
     named = [row["rule"] for row in rows]
     assert sum("fit (task" in name for name in named) == 4 and len(re.findall(r"array job with", said)) == 1
-    assert [name for name in named if name.startswith("prepare")] and not any("ingest" == n for n in named)
+    assert [name for name in named if name.startswith("prepare")] and not any(n == "ingest" for n in named)
     for row in rows:
         assert 0 < float(row["used MB"]) < float(row["asked MB"]), row
         assert float(row["used s"]) < 60 * float(row["asked min"]), row
