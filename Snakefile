@@ -16,10 +16,15 @@ include: "workflows/rules/models.smk"
 include: "workflows/rules/report.smk"
 
 
+if SWEEP:
+
+    include: "workflows/rules/sweep.smk"
+
+
 rule all:
     default_target: True
     input:
-        rules.report.output,
+        SWEEP.target() if SWEEP else rules.report.output,
 
 
 rule stores:

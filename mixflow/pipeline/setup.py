@@ -36,10 +36,10 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 class Workflow:
     """A study as the rules see it: paths, models, shards, and what makes a step run again."""
 
-    def __init__(self, study: Study):
+    def __init__(self, study: Study, plan: Plan | None = None, paths: Paths | None = None):
         self.study = study
-        self.paths = Paths(study.name)
-        self.plan: Plan = load_plan(study)
+        self.paths = paths or Paths(study.name)
+        self.plan: Plan = plan or load_plan(study)
         self.config = str(study.path)
         self.costs = Costs(study, self.plan, self.paths)
 

@@ -154,7 +154,7 @@ def _rows(kind: str, file: YamlFile, path: Path) -> list[dict[str, Value]]:
             Problem(f"{kind} is not understood", **_place(file, kind), value=asked, remedy=remedy)
         )
     if kind == "studies" and "study" not in rows[0]:
-        remedy = "add a column `study` with the name of each study"
+        remedy, asked = "add a column `study` with the name of each study", str(asked)
         raise MixflowError(
             Problem("the table has no column `study`", file=str(_beside(path, asked)), remedy=remedy)
         )

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mixflow.errors import Problem
 from mixflow.store.manifest import is_store
-from mixflow.study import config, level, library, outcomes, sheet, shown
+from mixflow.study import config, level, library, outcomes, sheet, shown, sweep_check
 from mixflow.study.columns import terms_of
 from mixflow.study.config import ModelConfig, Study
 from mixflow.study.models import check_sheet, collect
@@ -29,7 +29,12 @@ def validate(path: str | os.PathLike[str], data: bool = False) -> list[Problem]:
 
     ``data``: also read the data files and match their sample ids with the sheet.
     """
-    study, problems = config.attempt(path)
+    own = sweep_check.problems(Path(path), data)
+    return validate_read(*config.attempt(path), data=data) if own is None else own
+
+
+def validate_read(study: Study | None, problems: list[Problem], data: bool = False) -> list[Problem]:
+    """The same of a config that was read (`config.attempt`), with the problems found in it."""
     if study is None:
         return problems
     annotation, unread = _annotation(study)

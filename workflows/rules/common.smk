@@ -3,10 +3,11 @@
 from snakemake.exceptions import WorkflowError
 
 from mixflow.errors import MixflowError
-from mixflow.pipeline import setup, upstream
+from mixflow.pipeline import setup, sweeps, upstream
 
 try:
     STUDY = setup.load(config, workflow.overwrite_configfiles or workflow.configfiles)
+    SWEEP = sweeps.load(STUDY)
 except MixflowError as error:
     raise WorkflowError(f"The study cannot be run:\n{error}") from None
 

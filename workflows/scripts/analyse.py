@@ -7,7 +7,7 @@ from mixflow.pipeline import job
 with job.running(snakemake.log[0], snakemake.threads, "analyse") as done:
     from mixflow.pipeline import analyse
 
-    study = job.study(snakemake.params.config)
+    study = job.study(snakemake.params.config, snakemake.wildcards)
     batch = snakemake.input.get("batch")
     done(
         analyse.run(

@@ -7,7 +7,7 @@ from mixflow.pipeline import job
 with job.running(snakemake.log[0], snakemake.threads, "assemble") as done:
     from mixflow.pipeline import assemble
 
-    study = job.study(snakemake.params.config)
+    study = job.study(snakemake.params.config, snakemake.wildcards)
     models = [Path(path) for path in snakemake.input.models]
     analyses = [Path(path) for path in snakemake.input.analyses]
     data, batch = Path(snakemake.input.data), Path(snakemake.input.batch)

@@ -7,7 +7,7 @@ from mixflow.pipeline import job
 with job.running(snakemake.log[0], snakemake.threads, "gather") as done:
     from mixflow.pipeline import gather
 
-    study = job.study(snakemake.params.config)
+    study = job.study(snakemake.params.config, snakemake.wildcards)
     shards = [Path(path) for path in snakemake.input.shards]
     batch = snakemake.input.get("batch")
     done(

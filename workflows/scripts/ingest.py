@@ -7,5 +7,5 @@ from mixflow.pipeline import job
 with job.running(snakemake.log[0], snakemake.threads, "ingest") as done:
     from mixflow.pipeline import ingest
 
-    study = job.study(snakemake.params.config)
+    study = job.study(snakemake.params.config, snakemake.wildcards)
     done(ingest.run(study, Path(snakemake.output[0])))

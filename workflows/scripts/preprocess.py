@@ -7,5 +7,5 @@ from mixflow.pipeline import job
 with job.running(snakemake.log[0], snakemake.threads, "preprocess") as done:
     from mixflow.pipeline import preprocess
 
-    study = job.study(snakemake.params.config)
+    study = job.study(snakemake.params.config, snakemake.wildcards)
     done(preprocess.run(study, Path(snakemake.input[0]), Path(snakemake.output[0])))

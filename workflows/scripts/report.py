@@ -7,5 +7,5 @@ from mixflow.pipeline import job
 with job.running(snakemake.log[0], snakemake.threads, "report") as done:
     from mixflow.pipeline import report
 
-    study = job.study(snakemake.params.config)
+    study = job.study(snakemake.params.config, snakemake.wildcards)
     done(report.run(Path(snakemake.input[0]), Path(snakemake.output.html).parent, share=study.report.share))

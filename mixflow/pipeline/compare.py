@@ -1,0 +1,2 @@
+"""Step compare."""
+from __future__ import annotations

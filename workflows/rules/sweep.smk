@@ -1,0 +1,194 @@
+"""Combinations of a sweep, or studies of one table. Steps are those of the other rules; what combinations share is
+one job, found by the hash of what it follows from; light steps of many combinations are one job."""
+
+
+wildcard_constraints:
+    combination=SWEEP.name_pattern,
+
+
+use rule check as sweep_check with:
+    input:
+        SWEEP.inputs(),
+    output:
+        SWEEP.folder / "checked.txt",
+    log:
+        PATHS.logs / "sweep" / "check.log",
+    benchmark:
+        PATHS.benchmarks / "sweep" / "check.jsonl"
+    params:
+        config=SWEEP.config,
+        settings=SWEEP.combine_settings(SWEEP.names),
+        code=setup.code("check"),
+
+
+use rule ingest as sweep_ingest with:
+    input:
+        lambda wildcards: SWEEP.at(wildcards.node).inputs(),
+    output:
+        directory(SWEEP.folder / "shared" / "ingest" / "{node}.zarr"),
+    log:
+        PATHS.logs / "sweep" / "ingest" / "{node}.log",
+    benchmark:
+        PATHS.benchmarks / "sweep" / "ingest" / "{node}.jsonl"
+    wildcard_constraints:
+        node=SWEEP.pattern("ingest"),
+    params:
+        config=SWEEP.config,
+        upstream=lambda wildcards: SWEEP.behind("ingest", wildcards.node),
+        code=setup.code("ingest"),
+
+
+use rule preprocess as sweep_preprocess with:
+    input:
+        lambda wildcards: SWEEP.shared("ingest", SWEEP.key("ingest", wildcards.node)),
+    output:
+        directory(SWEEP.folder / "shared" / "preprocess" / "{node}.zarr"),
+    log:
+        PATHS.logs / "sweep" / "preprocess" / "{node}.log",
+    benchmark:
+        PATHS.benchmarks / "sweep" / "preprocess" / "{node}.jsonl"
+    wildcard_constraints:
+        node=SWEEP.pattern("preprocess"),
+    params:
+        config=SWEEP.config,
+        upstream=lambda wildcards: SWEEP.behind("preprocess", wildcards.node),
+        code=setup.code("preprocess"),
+
+
+use rule batch as sweep_batch with:
+    input:
+        lambda wildcards: SWEEP.shared("preprocess", SWEEP.key("preprocess", wildcards.node)),
+    output:
+        directory(SWEEP.folder / "shared" / "batch" / "{node}.zarr"),
+    log:
+        PATHS.logs / "sweep" / "batch" / "{node}.log",
+    benchmark:
+        PATHS.benchmarks / "sweep" / "batch" / "{node}.jsonl"
+    wildcard_constraints:
+        node=SWEEP.pattern("batch"),
+    params:
+        config=SWEEP.config,
+        upstream=lambda wildcards: SWEEP.behind("batch", wildcards.node),
+        code=setup.code("batch"),
+
+
+use rule fit as sweep_fit with:
+    input:
+        unpack(lambda wildcards: SWEEP.node_inputs(wildcards.node)),
+        relationships=lambda wildcards: SWEEP.at(wildcards.node).relationships(wildcards.model),
+    output:
+        directory(SWEEP.folder / "shared" / "fit" / "{node}" / "{model}" / "{shard}.zarr"),
+    log:
+        PATHS.logs / "sweep" / "fit" / "{node}.{model}.{shard}.log",
+    benchmark:
+        PATHS.benchmarks / "sweep" / "fit" / "{node}.{model}.{shard}.jsonl"
+    wildcard_constraints:
+        node=SWEEP.pattern("fit"),
+        model=SWEEP.model_pattern,
+    params:
+        config=SWEEP.config,
+        upstream=lambda wildcards: SWEEP.behind("fit", wildcards.node),
+        code=setup.code("fit"),
+
+
+# A rule for each batch, since the outputs of a batch are no function of one wildcard.
+for number, names in enumerate(SWEEP.batches, start=1):
+
+    rule:
+        name:
+            f"combine_{number}"
+        input:
+            SWEEP.combine_inputs(names),
+        output:
+            [directory(folder) for folder in SWEEP.folders(names)],
+            SWEEP.files(names),
+        log:
+            PATHS.logs / "sweep" / f"combine_{number}.log",
+        benchmark:
+            PATHS.benchmarks / "sweep" / f"combine_{number}.jsonl"
+        conda:
+            "../envs/mixflow.yaml"
+        resources:
+            mem_mb=STUDY.costs.mem_mb("analyse"),
+            runtime=STUDY.costs.runtime("analyse"),
+        params:
+            config=SWEEP.config,
+            names=names,
+            settings=SWEEP.combine_settings(names),
+            upstream=SWEEP.upstream("combine", names),
+            code=setup.code("combine"),
+        script:
+            "../scripts/combine.py"
+
+
+rule compare:
+    input:
+        tests=[SWEEP.tests(name) for name in SWEEP.names],
+        checked=rules.sweep_check.output[0],
+    output:
+        html=report(
+            PATHS.results / "comparison.html",
+            caption="../../reports/captions/comparison.rst",
+            category="Results",
+        ),
+        tables=directory(PATHS.results / "comparison"),
+    log:
+        PATHS.logs / "sweep" / "compare.log",
+    benchmark:
+        PATHS.benchmarks / "sweep" / "compare.jsonl"
+    conda:
+        "../envs/mixflow.yaml"
+    resources:
+        mem_mb=STUDY.costs.mem_mb("report"),
+        runtime=STUDY.costs.runtime("report"),
+    params:
+        config=SWEEP.config,
+        settings=SWEEP.combine_settings(SWEEP.names),
+        code=setup.code("compare"),
+    script:
+        "../scripts/compare.py"
+
+
+# A whole store and report of one combination, made when asked for: mixflow run CONFIG results/.../report.html
+use rule assemble as sweep_assemble with:
+    input:
+        unpack(lambda wildcards: SWEEP.assembled(wildcards.combination)),
+    output:
+        directory(SWEEP.paths("{combination}").store),
+    log:
+        SWEEP.paths("{combination}").logs / "assemble.log",
+    benchmark:
+        SWEEP.paths("{combination}").benchmarks / "assemble.jsonl"
+    params:
+        config=SWEEP.config,
+        settings=lambda wildcards: SWEEP.combine_settings([wildcards.combination]),
+        upstream=lambda wildcards: SWEEP.upstream("combine", [wildcards.combination]),
+        code=setup.code("assemble"),
+
+
+use rule report as sweep_report with:
+    input:
+        rules.sweep_assemble.output,
+        rules.sweep_check.output,
+    output:
+        html=report(
+            SWEEP.paths("{combination}").report,
+            caption="../../reports/captions/report.rst",
+            category="Results",
+        ),
+        tables=directory(SWEEP.paths("{combination}").results / "tables"),
+        figures=directory(SWEEP.paths("{combination}").results / "figures"),
+        xlsx=SWEEP.paths("{combination}").results / "results.xlsx",
+    log:
+        SWEEP.paths("{combination}").logs / "report.log",
+    benchmark:
+        SWEEP.paths("{combination}").benchmarks / "report.jsonl"
+    params:
+        config=SWEEP.config,
+        settings=lambda wildcards: SWEEP.combine_settings([wildcards.combination]),
+        code=setup.code("report"),
+
+
+rule reports:
+    input:
+        [SWEEP.paths(name).report for name in SWEEP.names],
