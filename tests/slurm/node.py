@@ -183,13 +183,15 @@ class Node:
 
 @contextmanager
 def running(folder: Path, **options: int) -> Iterator[Node]:
-    """A started `Node` in ``folder`` (made here), stopped at the end whatever happens."""
+    """A started `Node` in ``folder`` (made here), stopped at the end whatever happens, SIGTERM included."""
     node = Node(folder.resolve(), **options)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         node.start()
         yield node
     finally:
         node.stop()
+        signal.signal(signal.SIGTERM, before)
 
 
 def wait_until(met: Callable[[], bool], seconds: float, what: str) -> None:
