@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mixflow.cli import finished
 from mixflow.cli.console import tell
 
 app = typer.Typer(
@@ -158,3 +159,6 @@ def run(
 
     config, extra = words.split(configfile, context.args)
     raise typer.Exit(launch.run(config, cores, extra, tell))
+
+
+finished.register(app)

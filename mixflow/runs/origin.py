@@ -154,12 +154,17 @@ def _store_of(facts: dict[str, Any], folder: Path) -> Path | None:
     return store if same else None
 
 
-def arrays(tree: xr.DataTree) -> dict[str, str]:
-    """sha256 of the content of every array of a store, by `group/name`: however it is compressed."""
+def arrays(tree: xr.DataTree, groups: tuple[str, ...] = ("",)) -> dict[str, str]:
+    """sha256 of the content of every array below ``groups``, by `group/name`, however it is compressed.
+
+    Arrays are read one at a time.
+    """
     found = {}
     for node in tree.subtree:
-        for name, variable in node.to_dataset(inherit=False).variables.items():
-            found[f"{node.path.strip('/')}/{name}"] = _digest(variable.values)
+        path = node.path.strip("/")
+        if any(not group or path == group or path.startswith(f"{group}/") for group in groups):
+            for name, variable in node.to_dataset(inherit=False).variables.items():
+                found[f"{path}/{name}"] = _digest(variable.values)
     return found
 
 
