@@ -85,8 +85,9 @@ def _logged_or_told(log: Path | str, step: str) -> Iterator[None]:
         with stopped.told(step), logged(log):
             yield
     except (MixflowError, stopped.Ended) as error:
-        print(f"mixflow  {step} stopped:\n{error}", file=sys.stderr, flush=True)
-        sys.exit(1)
+        ended = isinstance(error, stopped.Ended)
+        print(f"mixflow  {step} stopped:\n{'- ' if ended else ''}{error}", file=sys.stderr, flush=True)
+        sys.exit(128 + error.number if isinstance(error, stopped.Ended) else 1)
 
 
 def study(config: Path | str, wildcards: Any = None) -> Study:

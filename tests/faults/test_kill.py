@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import child, study
+from tests.faults import after, child, study
 from tests.faults.ledger import Ledger
 from tests.faults.moments import moments
 
@@ -25,13 +25,9 @@ def test_sigkill_at_a_random_moment(
     for _ in range(TIMES.get(rule, MANY)):
         with ledger.trial(rule, "SIGKILL at a random moment") as trial:
             _leave_out_sometimes(random.random() < 0.5, folder, made)
-            after = random.random() * probes[rule][0]
-            ended = child.run(folder, made, after=after)
-            while ended.code == 0:  # it was quicker than measured: the fault has not happened yet
-                after *= 0.7
-                ended = child.run(folder, made, after=after)
+            ended = child.interrupted(folder, made, random.random() * probes[rule][0])
             assert ended.code == -signal.SIGKILL, ended.text
-            _goes_on(folder, made, truth[rule])
+            after.goes_on(folder, made, truth[rule])
             trial.equal()
 
 
@@ -46,7 +42,7 @@ def test_sigkill_at_a_random_write(
             n = random.randint(1, probes[rule][1])
             ended = child.run(folder, made, child.AtWrite(folder, n, child.killed))
             assert ended.code == -signal.SIGKILL, ended.text
-            _goes_on(folder, made, truth[rule])
+            after.goes_on(folder, made, truth[rule])
             trial.equal()
 
 
@@ -59,7 +55,7 @@ def test_sigkill_before_the_last_write(
     with ledger.trial(rule, "SIGKILL at the last write") as trial:
         ended = child.run(folder, made, child.AtWrite(folder, probes[rule][1], child.killed))
         assert ended.code == -signal.SIGKILL, ended.text
-        _goes_on(folder, made, truth[rule])
+        after.goes_on(folder, made, truth[rule])
         trial.equal()
 
 
@@ -67,12 +63,3 @@ def _leave_out_sometimes(absent: bool, folder: Path, made: study.Job) -> None:
     """Half of the jobs find the outputs of an earlier run, half do not."""
     if absent:
         study.without_outputs(folder, made)
-
-
-def _goes_on(folder: Path, made: study.Job, truth: dict[str, str]) -> None:
-    """What the killed job left is not taken for done, and run again it ends as if nothing had been."""
-    assert study.half_written(folder, made) == []
-    again = child.run(folder, made)
-    assert again.code == 0, again.text
-    assert study.content(folder, list(made.outputs.values())) == truth
-    assert study.leftovers(folder) == []
