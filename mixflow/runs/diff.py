@@ -93,8 +93,7 @@ def _inputs(before: Origin, after: Origin) -> list[Change]:
 def _by_use(run: Origin) -> dict[str, str]:
     uses: dict[str, list[str]] = {}
     for path, entry in run.inputs.items():
-        size = "" if entry["bytes"] is None else f" ({entry['bytes']:,} bytes)"
-        uses.setdefault(run.named.get(path, path), []).append(f"sha256 {entry['sha256'][:16]}...{size}")
+        uses.setdefault(run.named.get(path, path), []).append(f"sha256 {entry['sha256'][:24]}...")
     return {
         f"{use}{f' [{i}]' if len(found) > 1 else ''}": text
         for use, found in uses.items()
@@ -103,9 +102,17 @@ def _by_use(run: Origin) -> dict[str, str]:
 
 
 def _software(before: Origin, after: Origin) -> list[Change]:
-    return _between("code", _code(before), _code(after)) + _between(
-        "packages", before.environment, after.environment
-    )
+    """Code and packages; of those that one run did not record nothing is said."""
+    packages = before.environment, after.environment
+    if not (before.facts.get("environment") and after.facts.get("environment")):
+        packages = _of_both(*packages)
+    return [*_between("code", *_of_both(_code(before), _code(after))), *_between("packages", *packages)]
+
+
+def _of_both(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The entries that both have."""
+    shared = [key for key in before if key in after]
+    return {key: before[key] for key in shared}, {key: after[key] for key in shared}
 
 
 def _code(run: Origin) -> dict[str, str]:
@@ -115,15 +122,14 @@ def _code(run: Origin) -> dict[str, str]:
         return ", ".join(sorted({str(step[key])[:12] for step in run.steps if step.get(key)}))
 
     dirty = any(step.get("git_dirty") for step in run.steps)
-    return {
-        "commit": all_of("git_commit"),
-        "changed since the commit": str(dirty),
-        "sha256 of the code": all_of("code"),
-    }
+    told = {"commit": all_of("git_commit"), "changed since the commit": str(dirty)}
+    told |= {"sha256 of the code": all_of("code")}
+    return {key: text for key, text in told.items() if text}
 
 
 def _host(before: Origin, after: Origin) -> list[Change]:
-    return _between("machine", _machine(before), _machine(after))
+    machines = _machine(before), _machine(after)
+    return _between("machine", *machines) if all(machines) else []
 
 
 def _machine(run: Origin) -> dict[str, str]:
