@@ -5,7 +5,7 @@
 # must not read and fit everything anew. Priority and all cores let it come first nevertheless.
 rule check:
     input:
-        STUDY.checked(),
+        local(STUDY.checked()),
     output:
         PATHS.checked,
     log:
@@ -30,7 +30,7 @@ rule check:
 
 rule ingest:
     input:
-        STUDY.inputs(),
+        local(STUDY.inputs()),
     output:
         directory(PATHS.raw),
     log:

@@ -4,7 +4,7 @@
 rule fit:
     input:
         **STUDY.fit_inputs(),
-        relationships=lambda wildcards: STUDY.relationships(wildcards.model),
+        relationships=lambda wildcards: local(STUDY.relationships(wildcards.model)),
     output:
         directory(PATHS.work / "shards" / "{model}" / "{shard}.zarr"),
     log:

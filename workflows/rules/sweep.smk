@@ -8,7 +8,7 @@ wildcard_constraints:
 
 use rule check as sweep_check with:
     input:
-        SWEEP.inputs(),
+        local(SWEEP.inputs()),
     output:
         SWEEP.folder / "checked.txt",
     log:
@@ -23,7 +23,7 @@ use rule check as sweep_check with:
 
 use rule ingest as sweep_ingest with:
     input:
-        lambda wildcards: SWEEP.at(wildcards.node).inputs(),
+        lambda wildcards: local(SWEEP.at(wildcards.node).inputs()),
     output:
         directory(SWEEP.folder / "shared" / "ingest" / "{node}.zarr"),
     log:
@@ -75,7 +75,7 @@ use rule batch as sweep_batch with:
 use rule fit as sweep_fit with:
     input:
         unpack(lambda wildcards: SWEEP.node_inputs(wildcards.node)),
-        relationships=lambda wildcards: SWEEP.at(wildcards.node).relationships(wildcards.model),
+        relationships=lambda wildcards: local(SWEEP.at(wildcards.node).relationships(wildcards.model)),
     output:
         directory(SWEEP.folder / "shared" / "fit" / "{node}" / "{model}" / "{shard}.zarr"),
     log:
