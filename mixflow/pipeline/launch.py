@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mixflow import resources
 from mixflow.errors import MixflowError, Problem
-from mixflow.pipeline import by_command
+from mixflow.pipeline import by_command, unfinished
 from mixflow.pipeline.paths import Paths
 from mixflow.pipeline.words import shipped_profiles
 from mixflow.study import config as config_module
@@ -57,6 +57,7 @@ def run(config: Path | None, cores: str, extra: Sequence[str], tell: Callable[[s
     words = command(path, cores, extra, by_command.noted(paths))
     if release_stale_lock(Path.cwd(), words):
         tell("A killed run had left a lock: it is removed, and the run goes on where that one stopped.")
+    logged = unfinished.times(paths.logs)
     code = _call(words)
     if code == 0 and _changed(page) != before:  # the last step: all that was to run again has run
         by_command.forget(paths)
@@ -66,6 +67,8 @@ def run(config: Path | None, cores: str, extra: Sequence[str], tell: Callable[[s
     elif code == 0 and before and not extra:
         tell(f"Nothing to do, all is up to date: {page} ({seconds})")
     elif code:
+        for sentence in unfinished.told(paths.logs, logged):
+            tell(sentence)
         tell(f"Stopped. What each step did stands in {paths.logs}; run again to go on from here.")
     return code
 

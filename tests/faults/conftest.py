@@ -38,7 +38,8 @@ def everything_imported() -> None:
     for module in pkgutil.walk_packages(mixflow.__path__, "mixflow."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    import matplotlib.pyplot as _  # noqa: F401
+    for name in ("matplotlib.pyplot", "snakemake.cli"):
+        importlib.import_module(name)
 
 
 @pytest.fixture(scope="session")

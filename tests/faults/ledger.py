@@ -68,6 +68,12 @@ class Ledger:
         else:
             cell.stopped += 1
 
+    def spoiled(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Trials whose common end was wrong after all: each counts as lost or wrong."""
+        for key in keys:
+            cell = self.cells[key]
+            cell.equal, cell.stopped, cell.wrong = 0, 0, cell.tried
+
     def rows(self, order: Sequence[str]) -> list[tuple[str, str, int, int, int, int]]:
         """The table, by rule."""
         place = {rule: i for i, rule in enumerate(order)}
