@@ -44,13 +44,16 @@ def pin_threads(count: int) -> None:
 
 
 @contextmanager
-def running(log: Path | str, threads: int, step: str) -> Iterator[Callable[[str], None]]:
+def running(log: Path | str, threads: int, step: str, gpu: bool = False) -> Iterator[Callable[[str], None]]:
     """Run a step of the workflow: lines of the logger `mixflow` go to the file ``log``.
+
+    Computes on an NVIDIA card with ``gpu`` (the job was given one, `resources: gpu`), else on the processor alone.
 
     Yields a function that takes the step's closing sentence, for the log and as one line for the terminal.
     A MixflowError ends the process with code 1 and its list of problems on the error stream and in the log.
     """
     pin_threads(threads)
+    os.environ.setdefault("JAX_PLATFORMS", "cuda,cpu" if gpu else "cpu")
     os.environ[COMMAND] = f"{os.environ.get(COMMAND, 'snakemake')} (step {step})"
     began = time.perf_counter()
 

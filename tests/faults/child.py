@@ -131,6 +131,7 @@ def _told(made: Job) -> SimpleNamespace:
     return SimpleNamespace(
         log=[str(log)],
         threads=1,
+        resources={},
         params=SimpleNamespace(config="config.yaml"),
         input=_Named(made.inputs),
         output=_Named(made.outputs),

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from mixflow.pipeline import job
 
-with job.running(snakemake.log[0], snakemake.threads, "fit") as done:
+gpu = bool(snakemake.resources.get("gpu", 0))
+with job.running(snakemake.log[0], snakemake.threads, "fit", gpu) as done:
     from mixflow.pipeline import fit
 
     study = job.study(snakemake.params.config, snakemake.wildcards)
