@@ -56,6 +56,18 @@ def test(
     return out
 
 
+def joined(parts: Sequence[dict[str, np.ndarray]], adjust: str) -> dict[str, np.ndarray]:
+    """What `test` found for parts of the features, as it finds it for all: false discovery rates are of all."""
+    whole = {
+        name: parts[0][name] if name == "matrix" else np.concatenate([part[name] for part in parts])
+        for name in parts[0]
+    }
+    whole["q_value"] = _adjust(whole["p_value"], adjust)
+    if "f_p_value" in whole:
+        whole["f_q_value"] = _adjust(whole["f_p_value"], "within")
+    return whole
+
+
 T_COLUMNS = (
     "estimate",
     "std_error",

@@ -176,7 +176,9 @@ def _factor(recipe: _Recipe, notes: list[str]) -> Values:
     for start in range(0, width, few):
         columns = slice(start, start + few)
         ids = recipe.labels.samples
-        values = np.concatenate([recipe.transformed(part)[0][:, columns] for part in recipe.blocks()])
+        values = np.empty((n, min(few, width - start)))
+        for part in recipe.blocks():
+            values[part] = recipe.transformed(part)[0][:, columns]
         found.append(normalise.medians(values, Labels(None, None if ids is None else ids[columns])))
     _, now, _ = recipe.transformed(slice(0, 0))
     notes.append(_median_note(now))

@@ -121,17 +121,19 @@ def load_task(
     shard: tuple[int, int] | None = None,
     *,
     read: bool = True,
+    part: slice | None = None,
 ) -> Task:
     """Values and rows of a model, from the stores of the steps before.
 
-    ``shard`` (number, count): only its features are read, however many there are; without ``read`` none are.
+    ``shard`` (number, count), or ``part`` of the kept features: only these are read, however many there are;
+    without ``read`` none are.
     """
     tree = zarr_io.open(data)
     sheet, group = sheets.from_tree(tree), zarr_io.group(tree, "data")
     plan = load_plan(study).model(model)
     kept = np.flatnonzero(zarr_io.values(group["kept"], data))
     ids = np.asarray(group["feature"].values[kept], dtype=object)
-    part = shard_slice(len(ids), *shard) if shard else slice(0, len(ids))
+    part = shard_slice(len(ids), *shard) if shard else part or slice(0, len(ids))
     frame = fitted_frame(sheet, plan)
     facts = (ids, part, sheet, group.attrs["unit"], provenance.steps(tree))
     if reads_rows(study, plan):

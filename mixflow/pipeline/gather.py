@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ from mixflow.inference.contrasts import Contrast
 from mixflow.model.fit import Fit
 from mixflow.pipeline import facts, fitted, record, rows, shards
 from mixflow.pipeline.fit import Task, load_task
+from mixflow.slices import blocks
 from mixflow.store import fits, provenance, zarr_io
 from mixflow.study.config import Study
-from mixflow.study.plan import ModelPlan, load_plan
+from mixflow.study.plan import ModelPlan
 from mixflow.study.structure import design_of
 
 LOGGER = logging.getLogger(__name__)
@@ -40,11 +43,11 @@ def run(
 ) -> str:
     """Check that the shards ``parts`` are complete, test the contrasts of ``model``, write ``out``."""
     clock = provenance.Clock()
-    counted = load_plan(study).model(model).min_values > 0
-    task = load_task(study, model, data, batch, read=counted)
+    task = load_task(study, model, data, batch, read=False)
     group, trees = shards.join(model, parts, task.feature_ids, fitted.settings(study, task))
     group = group.assign_attrs(**facts.attributes(study, task))
-    tests = tested(study, task, group)
+    values = partial(_values, study, model, data, batch)
+    tests = tested(study, task, group, values)
     before = [step for tree in trees for step in provenance.steps(tree)]
     steps = record.group(study, f"gather {model}", clock, parts, before)
     groups = {f"fits/{model}": group, f"tests/{model}": tests, "provenance": steps}
@@ -52,22 +55,49 @@ def run(
     return f"{model}: {_calls(tests, study.report.alpha)}"
 
 
-def tested(study: Study, task: Task, group: xr.Dataset) -> xr.Dataset:
-    """The group `tests/<model>`: the configured contrasts on the fits ``group``."""
-    fit = fits.from_dataset(group)
+def _values(study: Study, model: str, data: Path, batch: Path | None, part: slice) -> Task:
+    """The task of a model with the values of the features ``part``."""
+    return load_task(study, model, data, batch, part=part)
+
+
+def tested(
+    study: Study, task: Task, group: xr.Dataset, values: Callable[[slice], Task] | None = None
+) -> xr.Dataset:
+    """The group `tests/<model>`: the configured contrasts on the fits ``group``, block by block.
+
+    ``values``: the task with the values of some features, where the contrasts ask how many there are.
+    """
     design = design_of(study, task.plan, task.frame)
     asked = contrasts_module.build(task.plan.contrasts, design, task.sheet.raw_levels)
-    observed = observed_values(task, design) if task.plan.min_values else None
-    found = tests_module.test(
-        fit,
-        asked,
-        adjust=task.plan.adjust,
-        observed=observed,
-        min_values=task.plan.min_values,
-        df=df_method(task.plan, design),
-        design=design,
+    counted = values if task.plan.min_values else None
+    parts = [
+        tests_module.test(
+            fits.from_dataset(group.isel(feature=part)),
+            asked,
+            adjust=task.plan.adjust,
+            observed=observed_values(counted(part), design)[
+                part if task.feature_of_row is not None else slice(None)
+            ]
+            if counted
+            else None,
+            min_values=task.plan.min_values,
+            df=df_method(task.plan, design),
+            design=design,
+        )
+        for part in blocks(group.sizes["feature"], _width(group))
+    ]
+    found, none = (
+        tests_module.joined(parts, task.plan.adjust),
+        fits.from_dataset(group.isel(feature=slice(0))),
     )
+    fit = replace(none, feature_ids=np.asarray(group["feature"].values, dtype=object))
     return to_dataset(found, asked, fit).assign_attrs(attributes(study, task, asked, design))
+
+
+def _width(group: xr.Dataset) -> int:
+    """Numbers that the store holds of each feature."""
+    own = [array.shape[1:] for array in group.data_vars.values() if array.dims[:1] == ("feature",)]
+    return int(sum(np.prod(shape) for shape in own))
 
 
 def observed_values(task: Task, design: Design) -> Any:

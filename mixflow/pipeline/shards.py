@@ -25,7 +25,7 @@ def join(
     Raises MixflowError where a shard lacks the model or was fitted with other than ``settings``
     (`mixflow.pipeline.fitted`), or the shards do not hold each feature exactly once.
     """
-    trees = [zarr_io.load(path) for path in shards]
+    trees = [zarr_io.open(path) for path in shards]
     absent = [p for p, tree in zip(shards, trees, strict=True) if f"/fits/{model}" not in tree.groups]
     if absent:
         message = f"no fits of {model} in this shard"
@@ -51,8 +51,9 @@ def check_complete(parts: Sequence[xr.Dataset], shards: Sequence[Path], feature_
 
 
 def _mismatch(found: np.ndarray, wanted: np.ndarray, shards: Sequence[Path]) -> Problem:
-    missing = [i for i in wanted if i not in set(found)]
-    extra = [i for i in found if i not in set(wanted)]
+    held, asked = set(found), set(wanted)
+    missing = [i for i in wanted if i not in held]
+    extra = [i for i in found if i not in asked]
     what = (
         f"{len(missing)} feature(s) are missing"
         if missing

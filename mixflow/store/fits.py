@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mixflow.model.fit import Fit, KenwardRoger
-from mixflow.store import generalised
+from mixflow.store import generalised, lazy
 from mixflow.store.names import encode
 
 DIMS: dict[str, tuple[str, ...]] = {
@@ -108,8 +108,7 @@ def join(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     for part in parts[1:]:
         if part.attrs != first.attrs:
             raise ValueError("the shards of a model were written with different settings")
-    joined = xr.concat(parts, dim="feature", data_vars="all", coords="minimal", compat="equals", join="exact")
-    return joined.assign_attrs(first.attrs)
+    return lazy.concatenated(parts)
 
 
 _COMPONENT = ("component_group", "component_term", "component_term_2")

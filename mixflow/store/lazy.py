@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,48 @@ def of(array: xr.DataArray | xr.Variable, rows: np.ndarray | None = None) -> Sli
     found = whole if rows is None else taken(whole, rows)
     assert isinstance(found, Sliced)
     return found
+
+
+def concatenated(parts: Sequence[xr.Dataset], dim: str = "feature") -> xr.Dataset:
+    """Datasets one after the other along their first dim, arrays still to be read; the rest is the first's.
+
+    Raises ValueError where they differ in anything but that dim.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        if set(part.variables) != set(first.variables) or part.attrs != first.attrs:
+            raise ValueError("parts with different variables or attributes cannot be joined")
+    found = {}
+    for name, array in first.variables.items():
+        own = [part.variables[name] for part in parts]
+        if dim not in array.dims:
+            if not all(array.equals(other) for other in own):
+                raise ValueError(f"parts that differ in {name} cannot be joined")
+            found[name] = array
+        elif any(other.shape[1:] != array.shape[1:] for other in own):
+            raise ValueError(f"parts that differ in the shape of {name} cannot be joined")
+        elif name == dim or not any(is_lazy(other) for other in own):
+            found[name] = xr.Variable(
+                array.dims, np.concatenate([other.values for other in own]), array.attrs
+            )
+        else:
+            found[name] = variable(array.dims, _one_after_another(own), array.attrs)
+    coords = {name: found.pop(name) for name in first.coords}
+    return xr.Dataset(found, coords, first.attrs)
+
+
+def _one_after_another(parts: Sequence[xr.Variable]) -> Sliced:
+    starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).tolist()
+
+    def read(start: int, stop: int) -> np.ndarray:
+        own = [
+            part[max(start - at, 0) : stop - at].values
+            for at, part in zip(starts, parts, strict=False)
+            if start < at + len(part) and at < stop
+        ]
+        return np.concatenate(own) if own else parts[0][0:0].values
+
+    return Sliced((starts[-1], *parts[0].shape[1:]), parts[0].dtype, read)
 
 
 def is_lazy(array: xr.Variable) -> bool:

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.store import atomic, manifest, whole
+from mixflow.slices import Sliced
+from mixflow.store import atomic, lazy, manifest, whole
 from mixflow.store.check import check, rank
-from mixflow.store.lazy import is_lazy
 from mixflow.store.migrate import migrated
 from mixflow.store.schema import SCHEMA_VERSION
 
@@ -43,12 +44,14 @@ def write(content: xr.DataTree | xr.Dataset, path: Path | str, group: str = "/")
     check(tree, file=str(path))
     tree = tree.map_over_datasets(_plain)
     with atomic.replaced(path) as temporary, zarr.config.set({"array.write_empty_chunks": True}):
-        lazy = any(
-            is_lazy(v) for node in tree.subtree for v in node.to_dataset(inherit=False).variables.values()
+        late = any(
+            lazy.is_lazy(v)
+            for node in tree.subtree
+            for v in node.to_dataset(inherit=False).variables.values()
         )
-        first = tree.map_over_datasets(_without_rows) if lazy else tree
+        first = tree.map_over_datasets(_without_rows) if late else tree
         first.to_zarr(temporary, mode="w-", zarr_format=3, consolidated=False, encoding=_encoding(tree))
-        if lazy:
+        if late:
             _fill(tree, temporary)
         manifest.write(temporary)
     return Path(path)
@@ -68,9 +71,23 @@ def open(path: Path | str) -> xr.DataTree:
     check(tree, file=str(path))
     nodes = sorted(tree.subtree, key=lambda node: _place(node, tree))
     groups = {node.path: node.to_dataset(inherit=False) for node in nodes}
-    return xr.DataTree.from_dict(
-        {name: _text_as_objects(_ordered(name, group)) for name, group in groups.items()}
-    )
+    ready = {name: _text_as_objects(_ordered(name, group)) for name, group in groups.items()}
+    return xr.DataTree.from_dict({name: _guarded(group, path) for name, group in ready.items()})
+
+
+def _guarded(dataset: xr.Dataset, path: Path | str) -> xr.Dataset:
+    """The dataset with arrays of features that are read when used, a damaged chunk told with the store's path."""
+
+    def read(array: xr.Variable, start: int, stop: int) -> np.ndarray:
+        with _chunks_read(path):
+            return array[start:stop].values
+
+    later = {
+        name: lazy.variable(array.dims, Sliced(array.shape, array.dtype, partial(read, array)), array.attrs)
+        for name, array in dataset.variables.items()
+        if array.dims and array.dims[0] in LONG and lazy.is_lazy(array)
+    }
+    return dataset.assign({name: array for name, array in later.items() if name in dataset.data_vars})
 
 
 def load(path: Path | str) -> xr.DataTree:
