@@ -17,7 +17,7 @@ Run = Annotated[Path, typer.Argument(help="report.html, study.zarr, or a folder 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    for command in (replay, diff):
+    for command in (replay, diff, crate):
         app.command()(command)
 
 
@@ -103,3 +103,33 @@ def _compared(known: Origin, folder: Path) -> int:
     if others:
         tell(f"What changed: mixflow diff {known.path} {results}")
     return 3 if others else 0
+
+
+def crate(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder or .zip; STUDY.crate.zip if not given.")
+    ] = None,
+    author: Annotated[
+        str, typer.Option("--author", help="Who is responsible: a name, or an ORCID as URL.")
+    ] = "",
+    license: Annotated[str, typer.Option("--license", help="Licence of the results, as URL.")] = "",
+    with_inputs: Annotated[bool, typer.Option("--with-inputs", help="Pack the input files too.")] = False,
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Option("--inputs", help="Look for input files here, by content (may be repeated)."),
+    ] = None,
+    snakemake_report: Annotated[
+        bool, typer.Option("--snakemake-report", help="Add Snakemake's own report (zip).")
+    ] = False,
+) -> None:
+    """Export a finished run as a Workflow Run RO-Crate: results, workflow, config, provenance."""
+    from mixflow.runs import crate as module
+    from mixflow.runs import origin
+
+    known = origin.read(run)
+    if snakemake_report:
+        tell(f"wrote {module.snakemake_report(known)}")
+    place = out or Path(f"{known.study}.crate.zip")
+    told = module.Told(author, license)
+    tell(f"wrote {module.write(known, place, told, with_inputs, inputs or [])}")
