@@ -78,7 +78,7 @@ calibration: env ## count how often each test rejects true null hypotheses, besi
 	@$(BIN)/snakemake --snakefile workflows/calibration/Snakefile --cores $(CORES) --quiet rules progress
 
 lock: ## renew requirements.lock from pyproject.toml (needs uv; UV_ARGS="--upgrade-package NAME")
-	@uv pip compile pyproject.toml --extra test --extra dev --universal --python-version 3.11 --generate-hashes \
+	@uv pip compile pyproject.toml --extra test --extra dev --extra slurm --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet \
 	  $(UV_ARGS) --output-file requirements.lock
 
