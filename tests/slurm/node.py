@@ -138,11 +138,12 @@ class Node:
         return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
 
     def owns(self, process: psutil.Process) -> bool:
-        """Whether a slurmstepd belongs to this Slurm."""
+        """Whether a slurmstepd belongs to this Slurm. (Its title overwrites the start of its environment.)"""
         try:
-            return process.environ().get("SLURM_CONF") == str(self.folder / "slurm.conf")
-        except psutil.Error:  # it has ended
+            kept = Path(f"/proc/{process.pid}/environ").read_bytes()
+        except OSError:  # it has ended
             return False
+        return f"SLURM_CONF={self.folder}/slurm.conf".encode() in kept.split(b"\0")
 
     def _write(self) -> None:
         for name in ("state", "spool", "log", "munge", "bin"):
