@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mixflow import resources
 from mixflow.errors import MixflowError, Problem
-from mixflow.pipeline import by_command, unfinished
+from mixflow.pipeline import by_command, outcome, unfinished
 from mixflow.pipeline.paths import Paths
 from mixflow.pipeline.words import shipped_profiles
 from mixflow.study import config as config_module
@@ -52,20 +52,20 @@ def run(config: Path | None, cores: str, extra: Sequence[str], tell: Callable[[s
     """
     began, path = time.perf_counter(), find_config(config)
     paths = Paths(config_module.load(path).name)
-    page = paths.report
-    before = _changed(page)
+    made = outcome.of(path, paths)
+    before = made.changed
     words = command(path, cores, extra, by_command.noted(paths))
     if release_stale_lock(Path.cwd(), words):
         tell("A killed run had left a lock: it is removed, and the run goes on where that one stopped.")
     logged = unfinished.times(paths.logs)
     code = _call(words)
-    if code == 0 and _changed(page) != before:  # the last step: all that was to run again has run
+    if code == 0 and made.changed != before:  # the last step: all that was to run again has run
         by_command.forget(paths)
     seconds = f"{time.perf_counter() - began:.0f} s"
-    if code == 0 and _changed(page) != before:
-        tell(f"Report: {page} ({seconds})")
+    if code == 0 and made.changed != before:
+        tell(f"{made.words}: {made.place} ({seconds})")
     elif code == 0 and before and not extra:
-        tell(f"Nothing to do, all is up to date: {page} ({seconds})")
+        tell(f"Nothing to do, all is up to date: {made.place} ({seconds})")
     elif code:
         for sentence in unfinished.told(paths.logs, logged):
             tell(sentence)
@@ -81,11 +81,6 @@ def _call(words: Sequence[str]) -> int:
     code = _wait(process)
     OWNER.unlink(missing_ok=True)
     return code
-
-
-def _changed(path: Path) -> int:
-    """When a file was last written; 0 where it is not there."""
-    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 def command(config: Path, cores: str, extra: Sequence[str], again: Sequence[str] = ()) -> list[str]:

@@ -27,6 +27,8 @@ from mixflow.study.sweep import Sweep
 
 BATCH = 25
 """Combinations in a job where the study is one shard: a start of 4 s is then a sixth of a second for each."""
+FITS, FITS_BYTES = 10, 10_000_000
+"""Fits in a job, and bytes of data for which they count: where a fit takes longer than a start, it is a job."""
 FILES = ("tests.tsv", "config.yaml")
 """What each combination has beside its stores."""
 BEFORE = {
@@ -34,6 +36,7 @@ BEFORE = {
     "preprocess": ("ingest",),
     "batch": ("ingest", "preprocess"),
     "fit": ("ingest", "preprocess", "batch"),
+    "fits": ("ingest", "preprocess", "batch"),
     "combine": ("ingest", "preprocess", "batch", "fit"),
 }
 
@@ -107,9 +110,33 @@ class Sweeps:
         return found
 
     def pattern(self, step: str) -> str:
-        """Regular expression of the hashes of a step."""
+        """Regular expression of the hashes of a step; of fits those that are jobs of their own."""
+        together = {key for keys in self.fit_batches for key in keys}
         keys = [node.key for node in self.nodes.values() if node.step.split()[0] == step]
-        return "|".join(keys) or "none"
+        return "|".join(key for key in keys if key not in together) or "none"
+
+    @cached_property
+    def fit_batches(self) -> list[list[str]]:
+        """Hashes of the fits that are made together, by job: those of small data."""
+        small = [
+            node.key
+            for node in self.nodes.values()
+            if node.step.startswith("fit ") and _size(self.workflows[node.combination]) * FITS <= FITS_BYTES
+        ]
+        return [small[start : start + FITS] for start in range(0, len(small), FITS)]
+
+    def fits_inputs(self, keys: Sequence[str]) -> list[str]:
+        """Every store and file that these fits read."""
+        found: list[str] = []
+        for key in keys:
+            found += self.node_inputs(key).values()
+            found += self.at(key).relationships(self.nodes[key].step.removeprefix("fit "))
+        return list(dict.fromkeys(found))
+
+    def fits_outputs(self, keys: Sequence[str]) -> list[str]:
+        """The stores of these fits."""
+        nodes = [self.nodes[key] for key in keys]
+        return [path for n in nodes for path in self.shards(n.combination, n.step.removeprefix("fit "))]
 
     @property
     def name_pattern(self) -> str:
@@ -197,9 +224,7 @@ class Sweeps:
 
     def files(self, names: Sequence[str]) -> list[str]:
         """What these combinations make beside: the table of tests and the config."""
-        return [
-            str(self.paths(name).results / file) for name in names for file in FILES
-        ]
+        return [str(self.paths(name).results / file) for name in names for file in FILES]
 
     def combine_settings(self, names: Sequence[str]) -> str:
         """Hash of what the light steps of these combinations depend on."""
@@ -278,6 +303,12 @@ def _keys(workflow: Workflow) -> dict[str, str]:
         own = [model, workflow.fit_settings(model), workflow.relationships(model)]
         keys[f"fit {model}"] = _hash([keys["preprocess"], *read, *own])
     return keys
+
+
+def _size(workflow: Workflow) -> int:
+    """Bytes of the data files of a study; those in folders count as large."""
+    files = workflow.study.data.files
+    return sum(path.stat().st_size if path.is_file() else FITS_BYTES for path in files)
 
 
 def load(workflow: Workflow) -> Sweeps | None:

@@ -91,6 +91,33 @@ use rule fit as sweep_fit with:
         code=setup.code("fit"),
 
 
+for number, keys in enumerate(SWEEP.fit_batches, start=1):
+
+    rule:
+        name:
+            f"fits_{number}"
+        input:
+            SWEEP.fits_inputs(keys),
+        output:
+            [directory(store) for store in SWEEP.fits_outputs(keys)],
+        log:
+            PATHS.logs / "sweep" / f"fits_{number}.log",
+        benchmark:
+            PATHS.benchmarks / "sweep" / f"fits_{number}.jsonl"
+        conda:
+            "../envs/mixflow.yaml"
+        resources:
+            mem_mb=STUDY.costs.mem_mb("fit"),
+            runtime=STUDY.costs.runtime("fit"),
+        params:
+            config=SWEEP.config,
+            nodes=keys,
+            upstream=SWEEP.upstream("fits", [SWEEP.nodes[key].combination for key in keys]),
+            code=setup.code("fits"),
+        script:
+            "../scripts/fits.py"
+
+
 # A rule for each batch, since the outputs of a batch are no function of one wildcard.
 for number, names in enumerate(SWEEP.batches, start=1):
 
