@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,8 +129,11 @@ class Costs:
 
     def _megabytes(self, cost: Cost) -> float:
         """Megabytes of data as text that a job of a step of this cost sees."""
-        total = sum(_text_bytes(path) for path in self._study.data.files) / 1e6
-        return total / self._plan.n_shards if cost.sharded else total
+        return self._total / self._plan.n_shards if cost.sharded else self._total
+
+    @cached_property
+    def _total(self) -> float:
+        return sum(_text_bytes(path) for path in self._study.data.files) / 1e6
 
     def _slow(self, step: str, model: str) -> float:
         return GENERALISED if step in ("fit", "analyse") and model and self._is_generalised(model) else 1
@@ -181,7 +185,9 @@ def _time(path: Path) -> float:
 
 
 def _text_bytes(path: Path) -> float:
-    """Size of a file of data as text; 0 where it is not there, which the check of the study tells."""
+    """Size of a file of data as text, of a store as it is; 0 where it is not there, which the check tells."""
+    if path.is_dir():
+        return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
     try:
         size = path.stat().st_size
     except FileNotFoundError:
