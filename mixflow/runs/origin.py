@@ -56,7 +56,8 @@ class Origin:
         """Path of each file that the config names -> its dotted key."""
         found: dict[str, str] = {}
         for key, paths in self.facts["files"].items():
-            found |= dict.fromkeys([paths] if isinstance(paths, str) else paths, key)
+            for path in [paths] if isinstance(paths, str) else paths:
+                found[path] = key
         return found
 
     @cached_property

@@ -94,11 +94,8 @@ def _contents(before: xr.DataTree, after: xr.DataTree) -> Iterator[tuple[str, st
     for group in dict.fromkeys([*old, *new]):
         names = [n for n in {**old.get(group, {}), **new.get(group, {})} if _differ(old, new, group, n)]
         if group not in new or group not in old:
-            yield (
-                group.split("/")[0],
-                group,
-                *("there" if group in side else "not there" for side in (old, new)),
-            )
+            there = ["there" if group in side else "not there" for side in (old, new)]
+            yield group.split("/")[0], group, there[0], there[1]
         elif names:
             yield group.split("/")[0], group, "", f"other content: {', '.join(names)}"
 
@@ -155,7 +152,7 @@ def _contrast(contrast: str, tests: list[xr.Dataset], names: dict[str, str], top
     frames = [_frame(group, contrast) for group in tests]
     old, new = (frame[frame["q_value"] < float(group.attrs.get("alpha", 0.05))].index
                 for frame, group in zip(frames, tests, strict=True))  # fmt: skip
-    both = frames[0].join(frames[1], lsuffix="_before", rsuffix="_after", how="inner")
+    both = frames[0].add_suffix("_before").join(frames[1].add_suffix("_after"), how="inner")
     ranked = both[["p_value_before", "p_value_after"]].rank().corr().iloc[0, 1] if len(both) > 1 else np.nan
     return ContrastChange(
         contrast=contrast,
