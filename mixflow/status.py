@@ -28,6 +28,7 @@ class Status(IntEnum):
     NOT_DEFINITE = 13
     SIMPLER_FAMILY = 14
     PENALISED = 15
+    NO_MAXIMUM = 16
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,13 @@ MEANING: dict[Status, Meaning] = {
         "The coefficients of this feature are penalised by the prior that was asked for, since its own likelihood "
         "has no finite maximum. Estimates are drawn towards zero; their errors are those of the penalised likelihood.",
         "Read the size of such effects with care: the prior speaks too.",
+    ),
+    Status.NO_MAXIMUM: Meaning(
+        "no maximum",
+        "The likelihood has no maximum: so many values are identical (zeros, for example) that it grows without "
+        "bound as the scale of the distribution goes to zero.",
+        "Take a family that has such values: censored for those below a limit, a hurdle or tweedie for zeros; "
+        "gaussian where they are due to rounding.",
     ),
 }
 

@@ -45,6 +45,8 @@ class Family(ABC):
     discrete: ClassVar[bool] = False
     location_scale: ClassVar[bool] = False
     """Whether y / c has this distribution with mu / c and phi / c (identity link)."""
+    log_concave: ClassVar[bool] = True
+    """Whether ``information`` need not be asked: false where outliers bend the log density upwards in mu."""
     without_zero: ClassVar[bool] = False
     """Whether the support is positive, so that zeros are a hurdle's."""
     intercept: ClassVar[bool] = True
@@ -117,6 +119,14 @@ class Family(ABC):
     @abstractmethod
     def simulate(self, key: jax.Array, y: jax.Array, eta: jax.Array, own: jax.Array) -> jax.Array:
         """A draw (c,) in the place of y, with its trials or limits."""
+
+    def information(self, eta: jax.Array, own: jax.Array) -> jax.Array:
+        """Expected information of one datum by the predictors (d, d), of families that are not log-concave."""
+        raise TypeError(f"{self.name} is taken as log-concave: nothing asks for its expected information")
+
+    def majorant(self, y: jax.Array, eta: Any, own: jax.Array) -> jax.Array | None:
+        """Curvature by eta of mu of a parabola that touches minus log f there and lies above it elsewhere."""
+        return None
 
     @abstractmethod
     def start(self, y: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:

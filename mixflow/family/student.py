@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class StudentT(Family):
     spread = "φ is the scale of the t distribution"
     links = ("identity", "log", "inverse")
     location_scale = True
+    log_concave = False
     filler = (0.0,)
     mu: Link = IDENTITY
 
@@ -45,6 +47,21 @@ class StudentT(Family):
         residual = y[0] - self.mu.inverse(eta[0])
         kernel = _half_power(residual, eta[1], own[0])
         return _log_ratio_of_gammas(own[0]) - 0.5 * math.log(2.0 * math.pi) - eta[1] - kernel
+
+    def information(self, eta: jax.Array, own: jax.Array) -> jax.Array:
+        """Of mu (df + 1) / ((df + 3) phi^2), of log phi 2 df / (df + 3) (Lange, Little and Taylor 1989)."""
+        share = jax.lax.logistic(own[0] - math.log(3.0))  # df / (df + 3)
+        slope = jax.grad(self.mu.inverse)(eta[0]) * jnp.exp(-eta[1])
+        of_mu = (share + (1.0 - share) / 3.0) * slope**2
+        return jnp.diag(jnp.stack([of_mu, 2.0 * share]))
+
+    def majorant(self, y: jax.Array, eta: Any, own: jax.Array) -> jax.Array | None:
+        """The weights of iteratively reweighted least squares (df + 1) / (df phi^2 + residual^2); identity link."""
+        if self.mu.name != "identity":
+            return None
+        scale = jnp.exp(eta[1])
+        z = (y[0] - eta[0]) / scale
+        return (1.0 + jnp.exp(-own[0])) / ((1.0 + z * z * jnp.exp(-own[0])) * scale**2)
 
     def mean(self, eta: jax.Array, own: jax.Array) -> jax.Array:
         return self.mu.inverse(eta[0])

@@ -14,8 +14,9 @@ import numpy as np
 
 from mixflow.backend import jax, jnp
 from mixflow.design.generalised import Shape, Shared
-from mixflow.likelihood.generalised import Effects, Sample, log_density, predictors
+from mixflow.likelihood.generalised import Effects, Sample, cross_products, hessian, log_density, predictors
 from mixflow.likelihood.laplace import Objective, curvature, laplace
+from mixflow.linalg.arrow import Arrow
 from mixflow.linalg.arrow_inverse import arrow_factor
 from mixflow.linalg.ldl import solve_unit_upper
 
@@ -33,7 +34,7 @@ def objective_of(shape: Shape) -> Objective:
 
 def quadrature(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects) -> jax.Array:
     """-2 log-likelihood, u the mode; one grouping factor."""
-    f = arrow_factor(curvature(shape, shared, sample, psi, u))
+    f = arrow_factor(_width(shape, shared, sample, psi, u))
     grid, log_weight = _grid(shape.nodes, shape.layout.k_leading)
     root = jnp.sqrt(f.block_pivots)
 
@@ -54,6 +55,20 @@ def quadrature(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: 
         terms = jax.lax.map(jax.checkpoint(lambda point: at(*point)), points)
     level = jax.scipy.special.logsumexp(terms, axis=0)
     return -2.0 * (level.sum() + sample.constant) + jnp.log(f.block_pivots).sum()
+
+
+def _width(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects) -> Arrow:
+    """H, by which the points are spread; by the expected information where the density is not log-concave.
+
+    There H may vanish at a mode, and points spread by it would lie anywhere.
+    """
+    if shape.family.log_concave:
+        return curvature(shape, shared, sample, psi, u)
+    eta = predictors(shape, shared, sample, psi, u)
+    full = jnp.stack([jnp.broadcast_to(e, shape.chunks) for e in eta], axis=-1)
+    own = jax.vmap(jax.vmap(lambda e: shape.family.information(e, psi[shape.own])))(full)
+    second = tuple(sample.weight * own[..., i, j] for i in shape.used for j in shape.used)
+    return hessian(shape, psi[shape.theta], cross_products(shape, shared, shared.effects, second))
 
 
 @lru_cache(maxsize=32)

@@ -21,6 +21,7 @@ from mixflow.optimise.glmm_nodes import Nodes, solve
 from mixflow.optimise.glmm_prepare import Generalised, observe_all, prepare, samples
 from mixflow.optimise.glmm_prior import Prior, check_options, penalised, penalty_at
 from mixflow.optimise.glmm_screen import screen
+from mixflow.optimise.glmm_simpler import vanishing
 from mixflow.optimise.glmm_summary import INFINITE, conditional_modes, directions, endings, to_user
 from mixflow.optimise.glmm_units import in_units, units_of
 from mixflow.optimise.mapped import take
@@ -165,6 +166,8 @@ def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, foun
     shape = prepared.shape
     told = directions(shape, found, observed)
     ending = endings(shape, found, told)
+    lost = ~found.settled & vanishing(shape, prepared.shared, own, found.psi)
+    ending = np.where(lost, Status.NO_MAXIMUM, ending)
     if shape.penalty:
         ending = np.where(np.isin(ending, (Status.OK, Status.SINGULAR)), Status.PENALISED, ending)
     out["status"][run], out["iterations"][run] = ending, found.evaluations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,8 @@ from mixflow.likelihood.quadrature import objective_of
 from mixflow.optimise import quasi
 from mixflow.optimise.glmm_mapped import each
 from mixflow.optimise.glmm_restricted import coefficient_cov, evaluate_restricted, with_coefficients
-from mixflow.optimise.glmm_simpler import FAR, LEAST, MOST, simpler_directions
-from mixflow.optimise.glmm_start import start
+from mixflow.optimise.glmm_simpler import FAR, LEAST, MOST, simpler_directions, vanishing
+from mixflow.optimise.glmm_start import first, start
 from mixflow.optimise.mapped import take
 from mixflow.optimise.modes import find_mode
 from mixflow.optimise.quasi import Point
@@ -109,8 +110,13 @@ def _gradients(shape: Shape, shared: Shared, sample: Sample, at: tuple[jax.Array
 def optima(shape: Shape, shared: Shared, samples: Sample) -> Optima:
     """Every feature from its start to its optimum."""
     problem, n = Problem(shape, shared, samples), len(samples.y)
-    psi, u = each(start, shape, shared, samples, np.zeros(n))
+    psi, u = each(start, replace(shape, nodes=1), shared, samples, np.zeros(n))  # it knows nothing of points
     at = problem.evaluate(np.arange(n), psi, u)
+    lost = np.flatnonzero(~np.isfinite(at.value))
+    if len(lost):  # for example where two modes of a level meet
+        psi, u = each(first, replace(shape, nodes=1), shared, samples, np.zeros(len(lost)), lost)
+        at = jax.tree.map(np.array, at)
+        quasi.put(at, lost, problem.evaluate(lost, psi, u))
     return _settled(problem, _with_hessian(problem, at, np.ones(n, dtype=int)))
 
 
@@ -122,7 +128,8 @@ def again(problem: Problem, at: Optima) -> Optima:
 def _settled(problem: Problem, found: Optima) -> Optima:
     """Quasi-Newton until nothing more is to be gained, then the boundary, and a last step."""
     for _ in range(ROUNDS):
-        rows = np.flatnonzero(~found.settled & np.isfinite(found.value))
+        lost = vanishing(problem.shape, problem.shared, problem.samples, found.psi)
+        rows = np.flatnonzero(~found.settled & np.isfinite(found.value) & ~lost)
         if not len(rows):
             break
         put(found, rows, _run(problem.some(rows), take(found, rows)))

@@ -4,10 +4,14 @@ At the optimum by n points the log-likelihood and its gradient are computed once
 says how far the estimates would move (one Newton step, in standard errors). Where they would move too far the
 feature is fitted by that many points, and looked at again with more, until more points change nothing. What
 one feature needs hangs on its own rows alone.
+
+A density that is not log-concave (Student's t) can leave Laplace without a maximum: log|H| falls without bound where
+two modes of a level meet, and quasi-Newton steps follow it there. Such features are fitted by quadrature.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -17,6 +21,7 @@ from mixflow.backend import jax
 from mixflow.design.generalised import Shape, Shared
 from mixflow.likelihood.generalised import Sample
 from mixflow.optimise.glmm_iterate import FLAT, Optima, Problem, again, optima, put
+from mixflow.optimise.glmm_simpler import vanishing
 from mixflow.optimise.mapped import take
 
 AUTO = "auto"
@@ -42,9 +47,10 @@ def solve(shape: Shape, shared: Shared, samples: Sample, nodes: Nodes) -> tuple[
     ``nodes``: one number for all, one for each feature (N,), or "auto".
     """
     n = len(samples.y)
-    if isinstance(nodes, str):
+    if isinstance(nodes, str) or (np.ndim(nodes) == 0 and nodes == 1):
         laplace = replace(shape, nodes=1)
-        return escalated(laplace, shared, samples, optima(laplace, shared, samples))
+        found, used = _without_folds(laplace, shared, samples, optima(laplace, shared, samples))
+        return escalated(laplace, shared, samples, found, used) if isinstance(nodes, str) else (found, used)
     asked = np.broadcast_to(np.asarray(nodes, dtype=np.int32), (n,))
     if len(np.unique(asked)) <= 1:
         number = int(asked[0]) if n else shape.nodes
@@ -56,14 +62,42 @@ def solve(shape: Shape, shared: Shared, samples: Sample, nodes: Nodes) -> tuple[
     return _joined(parts, n), asked.copy()
 
 
-def escalated(shape: Shape, shared: Shared, samples: Sample, found: Optima) -> tuple[Optima, np.ndarray]:
-    """From Laplace's optima to those that more points do not change, and the points of each (N,)."""
+def _without_folds(shape: Shape, shared: Shared, samples: Sample, found: Optima) -> tuple[Optima, np.ndarray]:
+    """Features that ended nowhere because their density is not log-concave, by quadrature; points of each (N,)."""
     nodes = np.ones(len(found.psi), dtype=np.int32)
+    lost = vanishing(shape, shared, samples, found.psi)
+    rows = np.flatnonzero((~found.settled | ~np.isfinite(found.value)) & ~lost)
+    if shape.family.log_concave or not can_escalate(shape) or not len(rows):
+        return found, nodes
+    _, number, *more = LADDERS.get(shape.layout.k_leading, (1, 1))
+    if number > 1:
+        put(found, rows, optima(replace(shape, nodes=number), shared, take(samples, rows)))
+        nodes[rows] = number
+        _climb(shape, shared, samples, found, nodes, (rows, more, SETTLED, SETTLED_LIKELIHOOD))
+    return found, nodes
+
+
+def escalated(
+    shape: Shape, shared: Shared, samples: Sample, found: Optima, nodes: np.ndarray
+) -> tuple[Optima, np.ndarray]:
+    """From Laplace's optima to those that more points do not change, and the points of each (N,)."""
     ladder = LADDERS.get(shape.layout.k_leading, ()) if can_escalate(shape) else ()
-    moves, differs = MOVES, LIKELIHOOD
-    rows = np.flatnonzero(
-        found.settled & np.isfinite(found.value) & (found.psi[:, shape.theta] != 0).any(axis=1)
-    )
+    fine = found.settled & np.isfinite(found.value) & (found.psi[:, shape.theta] != 0).any(axis=1)
+    rows = np.flatnonzero(fine & (nodes == 1))
+    _climb(shape, shared, samples, found, nodes, (rows, ladder, MOVES, LIKELIHOOD))
+    return found, nodes
+
+
+def _climb(
+    shape: Shape,
+    shared: Shared,
+    samples: Sample,
+    found: Optima,
+    nodes: np.ndarray,
+    plan: tuple[np.ndarray, Sequence[int], float, float],
+) -> None:
+    """The features, numbers of points, and first tolerances of a plan: ``found`` and ``nodes`` in place."""
+    rows, ladder, moves, differs = plan
     for number in ladder:
         if not len(rows):
             break
@@ -78,7 +112,6 @@ def escalated(shape: Shape, shared: Shared, samples: Sample, found: Optima) -> t
             put(found, rows, again(problem.some(kept), take(here._replace(point=at), kept)))
             nodes[rows] = number
         moves, differs = SETTLED, SETTLED_LIKELIHOOD
-    return found, nodes
 
 
 def can_escalate(shape: Shape) -> bool:

@@ -26,7 +26,9 @@ def evaluate_restricted(shape: Shape, shared: Shared, sample: Sample, at: tuple[
     look = lambda x: _look(shape, shared, sample, psi, x)  # noqa: E731
     going = lambda s: ~s.done & (s.steps < modes.MOST_STEPS)  # noqa: E731
     x = Effects(start.lead, jnp.concatenate([start.corner, psi[: shape.coefs[0]]]))
-    state = jax.lax.while_loop(going, lambda s: modes.step(s, look), modes.fresh(x))
+    state = jax.lax.while_loop(
+        going, lambda s: modes.step(s, look), modes.fresh(x, modes.has_majorant(shape))
+    )
     x = state.point.u
     value, gradient = _with_gradient(shape, shared, sample, psi, x)
     fine = state.done & jnp.isfinite(value) & jnp.isfinite(gradient).all()

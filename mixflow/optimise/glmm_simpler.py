@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixflow.design.generalised import Shape
+from mixflow.design.generalised import Shape, Shared
+from mixflow.likelihood.generalised import Sample
 
 FAR = 15.0
 """How far a parameter is carried (columns of unit mean square, log or logit scale): what is left is e^-15 of it."""
@@ -17,6 +18,8 @@ LEAST = 1e-8
 """A slope of -2 log-likelihood below this leaves nothing to gain."""
 MOST = 3
 """Parameters of one feature that are carried one after the other."""
+VANISHED = -12.0
+"""log of a scale (outcomes have a spread of about one) at which it is on its way to zero."""
 
 
 def simpler_directions(
@@ -31,3 +34,15 @@ def simpler_directions(
     down = -(vectors * along[:, None, :]).sum(axis=2)
     slope = np.sqrt((down**2).sum(axis=1))
     return down / np.maximum(slope, 1e-300)[:, None], slope
+
+
+def vanishing(shape: Shape, shared: Shared, samples: Sample, psi: np.ndarray) -> np.ndarray:
+    """Features whose scale goes to zero: identical values, of which a density may be as high as it likes. (N,).
+
+    Known of Student's t with df to be estimated (Fernandez and Steel 1999, Biometrika 86:153).
+    """
+    if not shape.family.location_scale or len(shape.coefs) < 2:
+        return np.zeros(len(psi), dtype=bool)
+    part = slice(shape.starts[1], shape.starts[2])
+    beta = (np.asarray(samples.turn[1]) @ psi[:, part, None])[:, :, 0]
+    return np.asarray((beta @ np.asarray(shared.X[1]).reshape(-1, shape.coefs[1]).T).min(axis=1) < VANISHED)

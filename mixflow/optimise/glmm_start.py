@@ -43,6 +43,11 @@ def start(shape: Shape, shared: Shared, sample: Sample, _: jax.Array) -> tuple[j
     return jax.lax.fori_loop(0, ROUNDS, again, (rough(shape, shared, sample), zeros(shape)))
 
 
+def first(shape: Shape, shared: Shared, sample: Sample, _: jax.Array) -> tuple[jax.Array, Effects]:
+    """psi by the family's rough answer, and u = 0: a start that stands where `start` ended at no mode."""
+    return rough(shape, shared, sample), zeros(shape)
+
+
 def rough(shape: Shape, shared: Shared, sample: Sample) -> jax.Array:
     """Intercepts by the family's own rough answer, other coefficients zero."""
     c = sample.y.shape[-1]
@@ -71,7 +76,9 @@ def joint_mode(
 
     x = Effects(u.lead, jnp.concatenate([u.corner, psi[:p]]))
     going = lambda s: ~s.done & (s.steps < STEPS)  # noqa: E731
-    state = jax.lax.while_loop(going, lambda s: modes.step(s, at, ENOUGH), modes.fresh(x))
+    state = jax.lax.while_loop(
+        going, lambda s: modes.step(s, at, ENOUGH), modes.fresh(x, modes.has_majorant(shape))
+    )
     x = state.point.u
     return psi.at[:p].set(x.corner[c:]), Effects(x.lead, x.corner[:c])
 
@@ -91,13 +98,16 @@ def joint_look(
     turn, beta = sample.turn[0], psi[:p]
     dead = (jnp.abs(turn).sum(axis=0) == 0).astype(float)
     slope = seen.slope.corner.at[c:].set(turn.T @ seen.slope.corner[c:] + (ridge + dead) * beta)
-    border = jnp.concatenate([seen.arrow.border[..., :c], seen.arrow.border[..., c:] @ turn], axis=-1)
-    corner = seen.arrow.corner
-    mixed = corner[:c, c:] @ turn
-    own = turn.T @ corner[c:, c:] @ turn + jnp.diag(ridge + dead)
-    corner = jnp.block([[corner[:c, :c], mixed], [mixed.T, own]])
+
+    def turned(arrow: Arrow) -> Arrow:
+        border = jnp.concatenate([arrow.border[..., :c], arrow.border[..., c:] @ turn], axis=-1)
+        mixed = arrow.corner[:c, c:] @ turn
+        own = turn.T @ arrow.corner[c:, c:] @ turn + jnp.diag(ridge + dead)
+        return Arrow(arrow.blocks, border, jnp.block([[arrow.corner[:c, :c], mixed], [mixed.T, own]]))
+
     here = Effects(u.lead, jnp.concatenate([u.corner, beta]))
-    return Point(here, Effects(seen.slope.lead, slope), Arrow(seen.arrow.blocks, border, corner))
+    above = turned(seen.above) if seen.above else ()
+    return Point(here, Effects(seen.slope.lead, slope), turned(seen.arrow), above)
 
 
 def _others(shape: Shape, shared: Shared, sample: Sample, psi: jax.Array, u: Effects) -> jax.Array:

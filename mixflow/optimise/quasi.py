@@ -55,7 +55,7 @@ def minimise(evaluate: Evaluate, at: Point, inverse: np.ndarray) -> tuple[Point,
         taken = tried.value <= at.value[active] + 1e-4 * slope + noise
         rows, yes = active[taken], np.flatnonzero(taken)
         inverse[rows] = bfgs(inverse[rows], step[yes], tried.gradient[yes] - at.gradient[rows])
-        _put(at, rows, jax.tree.map(lambda a, y=yes: a[y], tried))
+        put(at, rows, jax.tree.map(lambda a, y=yes: a[y], tried))
         direction[rows], length[rows] = _direction(inverse[rows], at.gradient[rows]), 1.0
         back = active[~taken]
         length[back] *= _shrink(at.value[back], slope[~taken], tried.value[~taken])
@@ -96,5 +96,6 @@ def bfgs(inverse: np.ndarray, s: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(good[:, None, None], new, inverse)
 
 
-def _put(target: Point, rows: np.ndarray, source: Point) -> None:
+def put(target: Point, rows: np.ndarray, source: Point) -> None:
+    """Write the features of ``source`` into their rows of ``target``."""
     jax.tree.map(lambda old, new: old.__setitem__(rows, new), target, source)
