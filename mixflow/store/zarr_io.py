@@ -71,7 +71,8 @@ def open(path: Path | str) -> xr.DataTree:
     check(tree, file=str(path))
     nodes = sorted(tree.subtree, key=lambda node: _place(node, tree))
     groups = {node.path: node.to_dataset(inherit=False) for node in nodes}
-    ready = {name: _text_as_objects(_ordered(name, group)) for name, group in groups.items()}
+    with _chunks_read(path):  # text is read at once
+        ready = {name: _text_as_objects(_ordered(name, group)) for name, group in groups.items()}
     return xr.DataTree.from_dict({name: _guarded(group, path) for name, group in ready.items()})
 
 
@@ -87,7 +88,9 @@ def _guarded(dataset: xr.Dataset, path: Path | str) -> xr.Dataset:
         for name, array in dataset.variables.items()
         if array.dims and array.dims[0] in LONG and lazy.is_lazy(array)
     }
-    return dataset.assign({name: array for name, array in later.items() if name in dataset.data_vars})
+    with _chunks_read(path):  # small ones are read now
+        now = {name: array.load() for name, array in dataset.data_vars.variables.items() if name not in later}
+    return dataset.assign(now | {name: array for name, array in later.items() if name in dataset.data_vars})
 
 
 def load(path: Path | str) -> xr.DataTree:
@@ -95,6 +98,16 @@ def load(path: Path | str) -> xr.DataTree:
     tree = open(path)
     with _chunks_read(path):
         return tree.load()
+
+
+def read_through(path: Path | str) -> None:
+    """Read every array of the store, a chunk at a time; what is damaged raises as of `load`."""
+    for node in open(path).subtree:
+        for array in node.to_dataset(inherit=False).variables.values():
+            step = chunks(array.dims, array.shape, array.dtype.itemsize)[0] if array.dims else 1
+            for start in range(0, len(array), step) if array.dims else ():
+                with _chunks_read(path):
+                    _ = array[start : start + step].values
 
 
 def values(array: xr.DataArray, path: Path | str) -> np.ndarray:

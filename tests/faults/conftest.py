@@ -18,6 +18,8 @@ from tests.faults import child, study
 from tests.faults.ledger import LEDGER, Ledger
 from tests.faults.moments import SEED
 
+REUSED = "MIXFLOW_FAULTS_FINISHED"
+"""Environment variable: a folder that this fixture made before, to try one test while writing it."""
 TABLE = "MIXFLOW_FAULTS_TABLE"
 """Environment variable: the folder into which the table is written (`make faults` gives docs)."""
 BEGAN = time.monotonic()
@@ -45,6 +47,8 @@ def everything_imported() -> None:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which `mixflow run` did everything once, undisturbed; not to be changed."""
+    if REUSED in os.environ:
+        return Path(os.environ[REUSED])
     folder = tmp_path_factory.mktemp("undisturbed")
     study.write(folder)
     command = [sys.executable, "-m", "mixflow.cli", "run", "--cores", "2"]

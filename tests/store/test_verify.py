@@ -122,3 +122,19 @@ def test_a_cut_chunk_and_an_absent_manifest_stop_the_opening(store: Path) -> Non
     (store / "manifest.json").unlink()
     with pytest.raises(MixflowError, match="manifest cannot be read"):
         zarr_io.open(store)
+
+
+def test_a_flipped_byte_is_told_whichever_array_it_is_in(store: Path) -> None:
+    """Labels, text and small arrays are read when a store is opened, the others when they are used."""
+    chunks = [path for path in store.rglob("*") if path.is_file() and "c" in path.relative_to(store).parts]
+    assert len(chunks) > 20
+    for path in chunks:
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(MixflowError, match="a chunk of the store cannot be read") as caught:
+            tree = zarr_io.open(store)
+            for node in tree.subtree:
+                for array in node.data_vars.values():
+                    _ = array.values
+        assert "delete the store" in str(caught.value)
+        path.write_bytes(content)

@@ -1,0 +1,156 @@
+"""Jobs of a cluster: killed for memory and submitted again with more, nodes lost, time limits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.faults import dry, study
+from tests.faults.ledger import Ledger
+from tests.faults.test_run import _begun
+from tests.slurm.node import PARTITION, Node, missing, running, wait_until
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+QUICK = ["--latency-wait", "10", "--seconds-between-status-checks", "2"]
+WATCHED = """
+import os, subprocess, sys, time
+from pathlib import Path
+import psutil
+rule, asked, script = sys.argv[1:]
+first = Path("killed", rule)
+with open("asked", "a") as told:
+    told.write(f"{rule} {asked}\\n")
+if os.fork():
+    sys.exit(print(os.getpid()))
+os.setsid()
+sink = open("job.out", "a")
+job = psutil.Process(subprocess.Popen(["sh", script], stdout=sink, stderr=sink, stdin=subprocess.DEVNULL).pid)
+while job.is_running() and job.status() != psutil.STATUS_ZOMBIE and not first.exists():
+    for each in job.children(recursive=True):
+        try:
+            if ".snakemake/scripts/" in " ".join(each.cmdline()) and each.memory_info().rss > 60e6:
+                first.write_text("")
+                each.kill()
+        except psutil.Error:
+            continue
+    time.sleep(0.02)
+"""
+"""A scheduler that kills the first job of each rule for memory: it starts a script and looks at what it takes."""
+
+
+def test_killed_for_memory_and_submitted_again_with_more(
+    tmp_path: Path, finished: Path, ledger: Ledger
+) -> None:
+    """The first job of each rule is killed; each comes back with twice the memory, and the run ends equal."""
+    fault = "out-of-memory kill by a scheduler, then submitted again with more"
+    study.write(tmp_path)
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "submit.py").write_text(WATCHED)
+    submit = f"{sys.executable} submit.py {{rule}} {{resources.mem_mb}}"
+    words = [
+        "--executor",
+        "cluster-generic",
+        "--cluster-generic-submit-cmd",
+        submit,
+        "--jobs",
+        "2",
+        "--retries",
+        "2",
+    ]
+    done = subprocess.run(
+        dry.command(*words, *QUICK),
+        cwd=tmp_path,
+        env=dry.environment(),
+        capture_output=True,
+        text=True,
+        timeout=880,
+    )
+    asked: dict[str, list[int]] = {}
+    for line in (tmp_path / "asked").read_text().splitlines():
+        asked.setdefault(line.split()[0], []).append(int(line.split()[1]))
+    killed = {path.name for path in (tmp_path / "killed").iterdir()}
+    for rule in study.RULES:
+        with ledger.trial(rule, fault) as trial:
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert rule in killed, asked
+            assert max(asked[rule]) >= 1.9 * min(asked[rule])
+            assert study.results(tmp_path) == study.results(finished)
+            trial.equal()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    if missing():
+        pytest.skip(missing())
+    with running(tmp_path_factory.mktemp("slurm")) as started:
+        yield started
+
+
+def _submitted(folder: Path, node: Node, *words: str) -> subprocess.Popen[str]:
+    more = [
+        "--profile",
+        "slurm",
+        *QUICK,
+        "--slurm-init-seconds-before-status-checks",
+        "2",
+        "--until",
+        "gather",
+    ]
+    more += ["--default-resources", f"slurm_partition={PARTITION}"]
+    environment = {**node.environment(), "PYTHONPATH": str(study.ROOT)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(dry.command(*more, *words), cwd=folder, env=environment, **pipes)
+
+
+def _ends_equal(folder: Path, run: subprocess.Popen[str], truth: dict) -> None:
+    out, _ = run.communicate(timeout=600)
+    assert run.returncode == 0, out
+    for rule in ("fit", "gather"):
+        assert study.content(folder, list(study.job(rule).outputs.values())) == truth[rule]
+
+
+def _without_fits(folder: Path) -> None:
+    for path in [*study.shards(), study.PATHS.model(study.MODEL)]:
+        study.atomic.remove(folder / path)
+
+
+@pytest.mark.parametrize("power", [True, False], ids=["jobs-lost", "jobs-live"])
+@pytest.mark.parametrize("rule", ["fit", "gather"])
+def test_lost_node(rule: str, power: bool, node: Node, folder: Path, truth: dict, ledger: Ledger) -> None:
+    """slurmd is killed, with or without the jobs on the node, and started again."""
+    fault = f"node of Slurm lost with its jobs {'ended' if power else 'living on'}, then started again"
+    _without_fits(folder)
+    with ledger.trial(rule, fault) as trial:
+        run = _submitted(folder, node)
+        _begun(folder, rule, run)  # type: ignore[arg-type]
+        node.kill_slurmd()
+        if power:
+            node.kill_jobs()
+            wait_until(
+                lambda: node.state() not in ("idle", "mixed", "allocated"), 90, "the node counts as lost"
+            )
+        time.sleep(2)
+        node.start_slurmd()
+        _ends_equal(folder, run, truth)
+        trial.equal()
+
+
+def test_time_limit_of_slurm(node: Node, folder: Path, truth: dict, ledger: Ledger) -> None:
+    """A job that hangs is ended by Slurm after its minute, and submitted again."""
+    _without_fits(folder)
+    with ledger.trial("gather", "time limit of Slurm, then submitted again") as trial:
+        run = _submitted(folder, node, "--set-resources", "gather:runtime=1")
+        hanging: psutil.Process = _begun(folder, "gather", run)  # type: ignore[arg-type]
+        os.kill(hanging.pid, signal.SIGSTOP)
+        _ends_equal(folder, run, truth)
+        states = {job["JobState"] for job in node.jobs()}
+        assert "TIMEOUT" in states, states
+        trial.equal()
