@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 UV_ARGS ?=
 DEMO := alzheimer-csf
 
-.PHONY: help demo test test-slurm grid faults coverage lint bench bench-cases calibration lock clean env
+.PHONY: help demo test test-slurm grid faults coverage lint bench bench-cases calibration size lock clean env
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -76,6 +76,10 @@ bench-cases: env ## measure every model beside its peers (needs R with lmerTest,
 
 calibration: env ## count how often each test rejects true null hypotheses, beside lmerTest and pbkrtest (needs R)
 	@$(BIN)/snakemake --snakefile workflows/calibration/Snakefile --cores $(CORES) --quiet rules progress
+
+size: env ## simulate 10,000 to 100,000 features and measure the whole workflow (20 to 30 minutes on two calm cores; Chromium)
+	@echo "Three studies of 10,000, 30,000 and 100,000 features, one of them in 7 cuts: 20 to 30 minutes on two calm cores ..."
+	@$(BIN)/snakemake --snakefile workflows/size/Snakefile --cores 2 --forceall --quiet rules progress
 
 lock: ## renew requirements.lock from pyproject.toml (needs uv; UV_ARGS="--upgrade-package NAME")
 	@uv pip compile pyproject.toml --extra test --extra dev --extra slurm --universal --python-version 3.11 --generate-hashes \

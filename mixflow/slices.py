@@ -38,12 +38,22 @@ class Sliced:
         return whole if dtype is None else whole.astype(dtype)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        """As of an array; a slice of features without a step reads no others."""
+        """As of an array; features before the first and after the last that is asked for are not read."""
         rows, rest = (key[0], key[1:]) if isinstance(key, tuple) else (key, ())
-        if isinstance(rows, slice) and rows.step in (None, 1):
+        if isinstance(rows, slice):
+            if rows.step not in (None, 1):
+                return np.asarray(self)[key]
             start, stop, _ = rows.indices(self.shape[0])
             return self.read(start, max(start, stop))[(slice(None), *rest)]
-        return np.asarray(self)[key]
+        if isinstance(rows, (int, np.integer)):
+            at = int(rows) % max(self.shape[0], 1)
+            return self.read(at, at + 1)[(0, *rest)]
+        numbers = np.asarray(rows)
+        numbers = np.flatnonzero(numbers) if numbers.dtype == bool else numbers % max(self.shape[0], 1)
+        if not len(numbers):
+            return self.read(0, 0)[(slice(None), *rest)]
+        first = int(numbers.min())
+        return self.read(first, int(numbers.max()) + 1)[numbers - first][(slice(None), *rest)]
 
     def columns(self, positions: np.ndarray) -> Sliced:
         """The same for some of the columns."""

@@ -21,7 +21,7 @@ def run(store: Path, out: Path, features: Sequence[str] = (), share: bool = Fals
     """
     clock = provenance.Clock()
     verify.require(store)
-    tree = zarr_io.load(store)
+    tree = zarr_io.open(store)
     before = provenance.steps(tree)
     told = (before[-1]["config_hash"], before[-1]["seed"]) if before else ("", None)
     made = clock.step("report", [store], *told)

@@ -97,7 +97,7 @@ def means(model: ModelView, feature: str, rows: dict[str, np.ndarray], offset: f
     Where thresholds stand for the intercept, limits take their errors too.
     """
     at = model.position[feature]
-    beta, cov = model.fit["beta"].values[at], model.fit["beta_cov"].values[at]
+    beta, cov = model.fit["beta"][at].values, model.fit["beta_cov"][at].values
     mu = rows["mu"]
     mean = np.where(mu == 0, 0.0, mu * beta).sum(axis=1) + offset
     error = np.sqrt(np.einsum("kc,cd,kd->k", mu, cov, mu))
@@ -105,7 +105,7 @@ def means(model: ModelView, feature: str, rows: dict[str, np.ndarray], offset: f
     if model.scale.linear:
         return pd.DataFrame(ends)
     others = [_other(model, at, name, own) for name, own in rows.items() if name != "mu"]
-    free = model.fit["free"].values[at]
+    free = model.fit["free"][at].values
     if not model.scale.family.intercept:
         return _with_thresholds(model, at, mu, np.column_stack([mean, *others]), free)
     return pd.DataFrame(
@@ -127,7 +127,7 @@ def _with_thresholds(
         return pd.DataFrame({"mean": mean, "low": np.nan, "high": np.nan})
     by_eta, by_free = jax.vmap(jax.grad(model.scale.family.mean, (0, 1)), (0, None))(eta, free)
     slope = np.hstack([np.asarray(by_eta)[:, :1] * mu, np.asarray(by_free)])
-    known = np.nan_to_num(model.fit["joint_cov"].values[at][np.ix_(order, order)])  # empty categories: 0
+    known = np.nan_to_num(model.fit["joint_cov"][at].values[np.ix_(order, order)])  # empty categories: 0
     error = Z95 * np.sqrt(np.einsum("kc,cd,kd->k", slope, known, slope))
     top = model.scale.family.n_own  # the highest category's position
     return pd.DataFrame(
@@ -137,7 +137,7 @@ def _with_thresholds(
 
 def _other(model: ModelView, at: int, predictor: str, rows: np.ndarray) -> np.ndarray:
     own = model.fit["more_component"].values == predictor
-    return rows @ model.fit["more"].values[at, own]
+    return rows @ model.fit["more"][at].values[own]
 
 
 def _response(model: ModelView, eta: np.ndarray, free: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from mixflow.report import family_words, method_words
 from mixflow.report.model import ModelView
 from mixflow.report.story import unmodelled
 from mixflow.report.view import View
+from mixflow.slices import blocks
 from mixflow.store import analyses
 
 TRANSFORMS = {
@@ -76,7 +77,7 @@ def _data(view: View, cite: _Cited) -> list[str]:
     filtered = (
         f" Filters set {plural(n - kept, 'feature')} aside; {kept:,} were analysed." if kept < n else ""
     )
-    missing = 1 - np.isfinite(_fitted_values(view)).mean()
+    missing = 1 - _observed_share(view)
     return [
         text + filtered,
         f"Missing values ({missing:.1%} in the features and samples analysed) were not imputed; "
@@ -84,10 +85,14 @@ def _data(view: View, cite: _Cited) -> list[str]:
     ]
 
 
-def _fitted_values(view: View) -> np.ndarray:
-    """What the headline model reads: the kept features in its samples (feature x sample)."""
+def _observed_share(view: View) -> float:
+    """Of what the headline model reads, the kept features in its samples, the share that was observed."""
     rows = view.headline.rows or list(view.roles.index[view.roles == "sample"])
-    return view.value[view.kept][:, [view.sample_column[row] for row in rows]]
+    columns, kept = [view.sample_column[row] for row in rows], view.kept
+    parts = blocks(*view.value.shape)
+    seen = sum(int(np.isfinite(view.value[part][kept[part]][:, columns]).sum()) for part in parts)
+    size = int(kept.sum()) * len(columns)
+    return seen / size if size else float("nan")
 
 
 def _batch(view: View, cite: _Cited) -> list[str]:

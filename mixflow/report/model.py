@@ -223,9 +223,10 @@ class ModelView:
     def n_fitted(self) -> int:
         return int(np.isin(self.status, [int(s) for s in FITTED]).sum())
 
-    def modes(self, group: str) -> tuple[list[str], np.ndarray, np.ndarray] | None:
-        """Labels, conditional modes and their sd (feature x label) of a grouping factor, if stored."""
+    def modes(self, group: str, rows: list[int]) -> tuple[list[str], np.ndarray, np.ndarray] | None:
+        """Labels, conditional modes and their sd (feature x label) of some features, if stored."""
         if f"mode {group}" not in self.fit:
             return None
         labels = [str(v) for v in self.fit[f"effect {group}"].values]
-        return labels, self.fit[f"mode {group}"].values, self.fit[f"mode_sd {group}"].values
+        own = [self.fit[f"{kind} {group}"].isel(feature=rows).values for kind in ("mode", "mode_sd")]
+        return labels, own[0], own[1]

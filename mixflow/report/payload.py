@@ -196,7 +196,7 @@ def _modes(pack: Pack, view: View, named: list[str]) -> list[dict[str, Any]]:
     model = view.headline
     rows = [model.position[f] for f in named]
     for group in model.groups:
-        modes = model.modes(group)
+        modes = model.modes(group, rows)
         if (
             modes is None
             or not rows
@@ -206,8 +206,8 @@ def _modes(pack: Pack, view: View, named: list[str]) -> list[dict[str, Any]]:
             continue
         labels, value, sd = modes
         at = len(found)
-        pack.rows(f"u{at}/mode", value[rows])
-        pack.rows(f"u{at}/sd", sd[rows])
+        pack.rows(f"u{at}/mode", value)
+        pack.rows(f"u{at}/sd", sd)
         found.append({"group": group, "label": view.label(group), "labels": labels})
     return found
 

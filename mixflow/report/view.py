@@ -16,7 +16,10 @@ import xarray as xr
 import yaml
 
 from mixflow.errors import MixflowError, Problem
+from mixflow.report.absent import Absent, count
 from mixflow.report.model import ModelView
+from mixflow.slices import Sliced
+from mixflow.store import lazy
 from mixflow.store.names import decode
 
 
@@ -101,14 +104,20 @@ class View:
         return str(self.data.attrs.get("unit") or "value")
 
     @cached_property
-    def raw(self) -> np.ndarray:
+    def raw(self) -> Sliced:
         """Measurements as read, feature x sample."""
-        return self.data["raw"].values
+        return lazy.of(self.data["raw"])
 
     @cached_property
-    def value(self) -> np.ndarray:
+    def value(self) -> Sliced:
         """Values that are fitted, feature x sample (raw where the study has no preprocessing)."""
-        return self.data["value"].values if "value" in self.data else self.raw
+        return lazy.of(self.data["value"]) if "value" in self.data else self.raw
+
+    @cached_property
+    def absent(self) -> Absent:
+        """What is not there, in samples of role `sample`: QC samples and blanks say nothing of what a group lacks."""
+        is_sample = (self.roles == "sample").to_numpy()
+        return count(self.raw, is_sample, str(self.data.attrs.get("scale", "free")))
 
     @cached_property
     def kept(self) -> np.ndarray:

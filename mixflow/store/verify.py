@@ -58,7 +58,7 @@ def _damage(path: Path, size: int, sha: str) -> Problem | None:
 def _decode(store: Path) -> list[Problem]:
     """Decompress everything too, which checks the declared variables and the checksum of each chunk."""
     try:
-        zarr_io.load(store)
+        zarr_io.read_through(store)
     except MixflowError as error:
         return list(error.problems)
     return []

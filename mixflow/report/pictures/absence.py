@@ -9,25 +9,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mixflow.preprocess.scales import SCALES
+from mixflow.report.absent import Absent
 from mixflow.report.pictures.base import DENSE, DOWN, Panel, Picture, group_style, light_grid, points
-from mixflow.report.pictures.quality import grouping, logged, raw_axis
+from mixflow.report.pictures.quality import grouping, raw_axis
 from mixflow.report.share import SMALLEST_CELL
 from mixflow.report.view import View
 
 
-def absence(view: View) -> tuple[np.ndarray, str]:
-    """What is not there (feature x sample of role `sample`), and the word for it.
-
-    On a scale on which 0 says `not measured`, a zero is missing here as it is in the values fitted.
-    """
-    raw, scale = _of_samples(view), str(view.data.attrs.get("scale"))
-    missing = ~np.isfinite(raw)
-    if scale in SCALES and SCALES[scale].zero_is_missing:
-        missing |= raw == 0
-    if not missing.any() and scale in ("count", "proportion"):
-        return raw == 0, "zero"
-    return missing, "missing"
+def absence(view: View) -> tuple[Absent, str]:
+    """What is not there, in samples of role `sample`, and the word for it."""
+    return view.absent, view.absent.word
 
 
 def _is_sample(view: View) -> np.ndarray:
@@ -35,15 +26,13 @@ def _is_sample(view: View) -> np.ndarray:
     return (view.roles == "sample").to_numpy()
 
 
-def _of_samples(view: View) -> np.ndarray:
-    return view.raw[:, _is_sample(view)]
-
-
 def missingness(view: View) -> Picture:
     """Absent share by sample (or by group in a copy to share) and by feature."""
     absent, word = absence(view)
-    by_sample = pd.Series(absent.mean(axis=0), index=view.samples.index[_is_sample(view)])
-    by_feature = absent.mean(axis=1)
+    n_features, n_samples = absent.shape
+    ids = view.samples.index[_is_sample(view)]
+    by_sample = pd.Series(absent.by_sample / max(n_features, 1), index=ids)
+    by_feature = absent.by_feature / max(n_samples, 1)
     factor, groups = grouping(view)
     groups = groups[by_sample.index].cat.remove_unused_categories()
     data = pd.DataFrame({"id": view.features.index, word: by_feature, "what": "feature"})
@@ -106,12 +95,9 @@ def _histogram(ax: Axes, share: np.ndarray, word: str) -> None:
 def intensity(view: View) -> Picture | None:
     """Mean of the values that are there against the absent share; None where nothing is absent."""
     absent, word = absence(view)
-    if not absent.any():
+    if not absent.sum():
         return None
-    values = np.where(absent, np.nan, logged(view, _of_samples(view)))
-    share = absent.mean(axis=1)
-    n = np.isfinite(values).sum(axis=1)
-    mean = np.where(n > 0, np.nansum(values, axis=1) / np.maximum(n, 1), np.nan)
+    share, mean = absent.by_feature / max(absent.shape[1], 1), absent.level
     used = np.isfinite(mean)
     ranks = pd.DataFrame({"mean": mean[used], "share": share[used]}).rank()
     both = ranks["mean"].corr(ranks["share"]) if ranks.nunique().min() > 1 else 0.0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from mixflow.report.absent import LOGGED, logged
 from mixflow.report.pictures.base import (
     COLOURS,
     GREY,
@@ -17,10 +20,10 @@ from mixflow.report.pictures.base import (
 )
 from mixflow.report.share import SMALLEST_CELL
 from mixflow.report.view import View
+from mixflow.slices import BLOCK_BYTES, Sliced, blocks
 
 QUANTILES = (5, 25, 50, 75, 95)
 STAGES = {"before": "Before preprocessing", "after": "After preprocessing", "values": "Values"}
-LOGGED = ("intensity", "count")
 
 
 def grouping(view: View) -> tuple[str, pd.Series]:
@@ -43,14 +46,15 @@ def grouping(view: View) -> tuple[str, pd.Series]:
 def distributions(view: View) -> Picture:
     """Quantiles of each sample before and after preprocessing (by group in a copy to share)."""
     unchanged = {str(view.data.attrs.get(key) or "none") for key in ("transform", "normalise")} == {"none"}
-    stages = [("values" if unchanged else "before", logged(view, view.raw))]
+    scale = str(view.data.attrs.get("scale", "free"))
+    stages = [("values" if unchanged else "before", view.raw, scale)]
     if not unchanged:
-        stages.append(("after", view.value))
+        stages.append(("after", view.value, "free"))
     factor, groups = grouping(view)
     unit = {"before": raw_axis(view), "values": raw_axis(view), "after": view.unit}
     panels, frames = [], []
-    for stage, values in stages:
-        quantiles = _quantiles(values, view.samples.index, groups, view.share)
+    for stage, values, on in stages:
+        quantiles = _quantiles(values, on, view.samples.index, groups, view.share)
         frames.append(quantiles.assign(stage=stage))
         panels.append(_quantile_panel(quantiles, groups, factor, stage, unit[stage], view.share))
     caption = f"Values of each {'group' if view.share else 'sample'}: median, middle half and middle 90 %."
@@ -59,19 +63,36 @@ def distributions(view: View) -> Picture:
     return Picture("distributions", caption, tuple(panels), pd.concat(frames, ignore_index=True))
 
 
-def _quantiles(values: np.ndarray, ids: pd.Index, groups: pd.Series, share: bool) -> pd.DataFrame:
+def _quantiles(values: Sliced, scale: str, ids: pd.Index, groups: pd.Series, share: bool) -> pd.DataFrame:
+    """Quantiles of each sample, read a few samples at a time; in a copy to share of each group, whole."""
     if share:
         names = [g for g in groups.cat.categories if (groups == g).sum() >= SMALLEST_CELL]
-        columns = {str(g): values[:, (groups == g).to_numpy()].ravel() for g in names}
+        wanted = {str(g): np.flatnonzero((groups == g).to_numpy()) for g in names}
     else:
         order = groups.reset_index(drop=True).sort_values(kind="stable").index
-        columns = {str(ids[i]): values[:, i] for i in order}
+        wanted = {str(ids[i]): np.array([i]) for i in order}
     rows = []
-    for name, column in columns.items():
+    for name, column in _columns(values, wanted):
+        column = logged(column, scale)
         seen = column[np.isfinite(column)]
         found = np.percentile(seen, QUANTILES) if len(seen) else [np.nan] * len(QUANTILES)
         rows.append([name, *found])
     return pd.DataFrame(rows, columns=["sample", *(f"q{q}" for q in QUANTILES)])
+
+
+def _columns(values: Sliced, wanted: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Values of the samples wanted by each name, as many names together as a block holds."""
+    few, together = max(1, BLOCK_BYTES // (8 * max(1, len(values)))), []
+    for at, (name, columns) in enumerate(wanted.items(), 1):
+        together.append((name, columns))
+        if sum(len(own) for _, own in together) >= few or at == len(wanted):
+            taken = values.columns(np.concatenate([own for _, own in together]))
+            read = np.concatenate([taken[part] for part in blocks(*values.shape)])
+            ends = np.cumsum([0, *(len(own) for _, own in together)])
+            yield from (
+                (n, read[:, a:b].ravel()) for (n, _), a, b in zip(together, ends, ends[1:], strict=False)
+            )
+            together = []
 
 
 def _quantile_panel(
@@ -133,14 +154,6 @@ def qc_cv(view: View) -> Picture | None:
     )
     caption = f"Coefficient of variation of the QC samples over features: median {told}."
     return Picture("qc_cv", caption, (Panel(draw, caption, "QC samples"),), data)
-
-
-def logged(view: View, values: np.ndarray) -> np.ndarray:
-    """Intensities and counts on a log2 scale, for looking at; zeros are left out."""
-    if str(view.data.attrs.get("scale", "free")) not in LOGGED:
-        return values
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(values > 0, np.log2(np.where(values > 0, values, np.nan)), np.nan)
 
 
 def raw_axis(view: View) -> str:

@@ -158,7 +158,7 @@ def quality(view: View) -> Section:
     section.facts = {
         "word": word,
         "missing": missing.mean(),
-        "complete": int((~missing).all(axis=1).sum()),
+        "complete": int((missing.by_feature == 0).sum()),
         "n_features": len(view.features),
         "n_qc": int((view.roles == "qc").sum()),
         "attrs": view.data.attrs,
