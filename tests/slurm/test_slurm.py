@@ -32,7 +32,7 @@ QUICK_SLURM = [*QUICK, "--slurm-init-seconds-before-status-checks", "2"]
 
 pytestmark = [
     pytest.mark.slurm,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1500),
     pytest.mark.skipif(bool(missing()), reason=missing()),
 ]
 
@@ -41,7 +41,7 @@ def call(folder: Path, words: list[str], environment: dict[str, str] | None = No
     """Run a command in ``folder``; all that it said. Its code must be 0."""
     env = {**(environment or os.environ), "PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(words, cwd=folder, env=env, timeout=580, **pipes)
+    done = subprocess.run(words, cwd=folder, env=env, timeout=1400, **pipes)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
