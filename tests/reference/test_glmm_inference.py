@@ -263,6 +263,8 @@ VECTORS = {
         "binomial",
         9,
     ),
+    # 15 points are too few for the last digits here (31 give -549.983), but the rule is the same in both
+    "toenail_slope": ("toenail__HSAUR3", "severe ~ treatment * time + (time | patientID)", "binomial", 15),
 }
 
 
