@@ -60,11 +60,11 @@ def _places(run: Origin, path: str) -> Iterator[Path]:
 
 
 def _below(folder: Path, name: str) -> Iterable[Path]:
-    """Files below ``folder``, those of that name first; the folder itself where it is a file or a store."""
-    if folder.is_file() or (folder / manifest.NAME).is_file():
+    """Files and stores below ``folder``, those of that name first; itself where it is a file or a store."""
+    if folder.is_file() or folder.suffix == ".zarr":
         return [folder]
-    files = [path for path in folder.rglob("*") if path.is_file() or (path / manifest.NAME).is_file()]
-    return sorted(files, key=lambda path: (path.name != name, str(path)))
+    found = [path for path in folder.rglob("*") if path.is_file() or path.suffix == ".zarr"]
+    return sorted(found, key=lambda path: (path.name != name, str(path)))
 
 
 def _is(path: Path, entry: dict[str, Any]) -> bool:
