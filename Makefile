@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 UV_ARGS ?=
 DEMO := alzheimer-csf
 
-.PHONY: help demo test test-slurm grid faults coverage lint bench bench-cases calibration size lock clean env
+.PHONY: help demo test test-slurm grid faults coverage lint bench bench-cases calibration size lock clean env sweep
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -73,6 +73,9 @@ bench: env ## measure the speed against lmerTest on two calm cores (needs R with
 
 bench-cases: env ## measure every model beside its peers (needs R with lmerTest, pbkrtest, nlme, limma, glmmTMB, ordinal)
 	@$(BIN)/snakemake --snakefile workflows/benchmark/cases/Snakefile --cores 2 --forceall --quiet rules progress
+
+sweep: env ## run 200 combinations of choices on the embedded study and compare them (docs/sweeps.md)
+	@$(BIN)/mixflow run config/sweeps/alzheimer-csf.yaml --cores $(CORES)
 
 calibration: env ## count how often each test rejects true null hypotheses, beside lmerTest and pbkrtest (needs R)
 	@$(BIN)/snakemake --snakefile workflows/calibration/Snakefile --cores $(CORES) --quiet rules progress

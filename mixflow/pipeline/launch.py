@@ -51,8 +51,8 @@ def run(config: Path | None, cores: str, extra: Sequence[str], tell: Callable[[s
     Raises MixflowError where there is no config, it is wrong, or another run holds the folder.
     """
     began, path = time.perf_counter(), find_config(config)
-    paths = Paths(config_module.load(path).name)
-    made = outcome.of(path, paths)
+    asked = config_module.load(path)
+    paths, made = Paths(asked.name), outcome.of(asked)
     before = made.changed
     words = command(path, cores, extra, by_command.noted(paths))
     if release_stale_lock(Path.cwd(), words):

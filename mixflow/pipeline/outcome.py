@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from mixflow.pipeline import sweeps
 from mixflow.pipeline.paths import Paths
+from mixflow.pipeline.setup import Workflow
 from mixflow.study import sweep
+from mixflow.study.study import Study
 
 
 class Outcome(NamedTuple):
@@ -26,12 +29,14 @@ class Outcome(NamedTuple):
         return str(self.pages[0]) if len(self.pages) == 1 else ", ".join(map(str, self.pages))
 
 
-def of(config: Path, paths: Paths) -> Outcome:
-    """The outcome of a run of ``config``; MixflowError where its sweep is wrong."""
-    found = sweep.read(config)
-    if found is None:
+def of(study: Study) -> Outcome:
+    """The outcome of a run of the config of ``study``; MixflowError with every problem of its combinations.
+
+    They are told here because Snakemake, asked to be quiet, does not say why it cannot read its Snakefile.
+    """
+    kind, paths = sweep.kind_of(study.path), Paths(study.name)
+    if not kind:
         return Outcome([paths.report], "Report")
-    if found.kind == "sweep":
-        return Outcome([paths.results / "comparison.html"], "Comparison")
-    names = [combination.name for combination in found.combinations]
-    return Outcome([Paths(name, paths.root).report for name in names], f"{len(names)} reports")
+    found = sweeps.load(Workflow(study))
+    pages = [Path(path) for path in found.target()] if found else []
+    return Outcome(pages, "Comparison" if kind == "sweep" else f"{len(pages)} reports")

@@ -218,9 +218,8 @@ class Sweeps:
 
     def folders(self, names: Sequence[str]) -> list[str]:
         """What these combinations make: stores of models and analyses."""
-        found = [self.paths(name).work / "models" for name in names]
-        having = [name for name in names if self.workflows[name].analyses()]
-        return [str(path) for path in [*found, *(self.paths(name).work / "analyses" for name in having)]]
+        workflows = [self.workflows[name] for name in names]
+        return [path for each in workflows for path in (*each.models(), *each.analyses())]
 
     def files(self, names: Sequence[str]) -> list[str]:
         """What these combinations make beside: the table of tests and the config."""
@@ -268,7 +267,8 @@ class Sweeps:
         """Write `plan_file` where it says something else; never in params, for which steps would run again."""
         from mixflow.store import atomic
 
-        text = json.dumps({key: node.combination for key, node in self.nodes.items()}, indent=1)
+        nodes = self.nodes
+        text = json.dumps({key: node.combination for key, node in nodes.items()}, indent=1)
         if not self.plan_file.is_file() or self.plan_file.read_text(encoding="utf-8") != text:
             self.plan_file.parent.mkdir(parents=True, exist_ok=True)
             atomic.write_text(self.plan_file, text)
@@ -324,7 +324,7 @@ def load(workflow: Workflow) -> Sweeps | None:
         raise MixflowError(
             Problem("a study is called as the config", **value.place, value=own[0].name, remedy=remedy)
         )
-    sweeps.write_plan()
+    sweeps.write_plan()  # after every combination was read: a sweep that cannot run leaves nothing behind
     return sweeps
 
 
