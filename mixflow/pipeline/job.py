@@ -104,11 +104,19 @@ def study(config: Path | str, wildcards: Any = None) -> Study:
     return study_of(config, base.name, name)
 
 
+class _Log(logging.FileHandler):
+    """A log that says in a line, not a traceback, that it cannot be written (a full disk)."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exception()
+        print(f"mixflow  the log cannot be written: {error}", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def logged(log: Path | str) -> Iterator[None]:
     """Send the lines of the logger `mixflow`, from INFO upwards, to the file ``log``."""
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(log, mode="w", encoding="utf-8")
+    handler = _Log(log, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
     LOGGER.addHandler(handler)
     level = LOGGER.level

@@ -14,10 +14,22 @@ def times(logs: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in sorted(logs.rglob("*.log"))}
 
 
+SILENT = (
+    "No step says why: a job was ended from outside before its first word, by the system when memory ran out, by a "
+    "time limit, or with its machine. Run again; what Snakemake saw stands in .snakemake/log."
+)
+
+
 def told(logs: Path, before: dict[Path, int]) -> list[str]:
-    """A sentence for each job whose log was begun since ``before`` and has no end."""
+    """After a run that failed: a sentence for each job whose log was begun since ``before`` and has no end."""
     now = times(logs)
-    return [_sentence(path, logs) for path in now if now[path] != before.get(path) and _is_unfinished(path)]
+    written = [path for path in now if now[path] != before.get(path)]
+    found = [_sentence(path, logs) for path in written if _is_unfinished(path)]
+    return found or ([] if any(_says_why(path) for path in written) else [SILENT])
+
+
+def _says_why(log: Path) -> bool:
+    return any(word in log.read_text(encoding="utf-8", errors="replace") for word in LAST_WORDS[1:])
 
 
 def _is_unfinished(log: Path) -> bool:

@@ -89,18 +89,23 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         LEDGER.skipped.append(str(report.longrepr[2]).removeprefix("Skipped: "))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Write the table and say its sums."""
+def pytest_runtest_logfinish() -> None:
+    """Write the table as far as it is: a suite that is interrupted has one too."""
     rows = LEDGER.rows(study.RULES)
-    if not rows:
-        return
+    if rows and TABLE in os.environ:
+        words = (Path(__file__).parent / "words.md").read_text(encoding="utf-8")
+        LEDGER.write(Path(os.environ[TABLE]), study.RULES, words.replace("{told}", _told(rows)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    rows = LEDGER.rows(study.RULES)
+    if rows:
+        terminalreporter.write_line(_told(rows))
+
+
+def _told(rows: list[tuple[str, str, int, int, int, int]]) -> str:
+    """The sums of the table in a sentence."""
     tried, wrong = sum(row[2] for row in rows), sum(row[5] for row in rows)
     minutes = (time.monotonic() - BEGAN) / 60
     told = f"{tried} faults injected in {len(rows)} cells (rule, fault), {wrong} lost or wrong"
-    terminalreporter.write_line(f"{told}, {minutes:.0f} minutes, seed {SEED}")
-    if TABLE in os.environ:
-        words = (Path(__file__).parent / "words.md").read_text(encoding="utf-8")
-        words = words.replace(
-            "{told}", f"{told}; seed {SEED}, {minutes:.0f} minutes on {os.cpu_count()} cores"
-        )
-        LEDGER.write(Path(os.environ[TABLE]), study.RULES, words)
+    return f"{told}; seed {SEED}, {minutes:.0f} minutes on {os.cpu_count()} cores"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from mixflow.errors import MixflowError, Problem
 from mixflow.pipeline import job, unfinished
@@ -29,5 +32,23 @@ def test_only_logs_without_an_end_are_told(tmp_path: Path) -> None:
     assert "memory" in sentence and "--set-resources fit:mem_mb=" in sentence
 
 
-def test_a_study_without_logs_has_none(tmp_path: Path) -> None:
-    assert unfinished.told(tmp_path / "logs", {}) == []
+def test_a_job_killed_before_its_first_word_is_told_too(tmp_path: Path) -> None:
+    assert unfinished.told(tmp_path / "logs", {}) == [unfinished.SILENT]
+    with job.running(tmp_path / "ingest.log", 1, "ingest") as done:
+        done("read")
+    assert unfinished.told(tmp_path, {}) == [unfinished.SILENT]
+
+
+def test_a_step_that_said_why_it_stopped_is_enough(tmp_path: Path) -> None:
+    with suppress(SystemExit), job.running(tmp_path / "batch.log", 1, "batch"):
+        raise MixflowError(Problem("no"))
+    assert unfinished.told(tmp_path, {}) == []
+
+
+def test_a_log_that_cannot_be_written_is_a_line_and_no_traceback(tmp_path: Path, capsys) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    with suppress(SystemExit), job.running("/dev/full", 1, "fit") as done:
+        done("fitted")
+    said = capsys.readouterr().err
+    assert "the log cannot be written" in said and "No space left" in said and "Traceback" not in said
