@@ -17,7 +17,8 @@ import xarray as xr
 from mixflow.model import Fit
 from mixflow.pipeline import fitted, record, rows, sheets
 from mixflow.preprocess.responses import response_of
-from mixflow.store import fits, provenance, zarr_io
+from mixflow.slices import blocks
+from mixflow.store import fits, lazy, provenance, zarr_io
 from mixflow.study import families, precision
 from mixflow.study.config import Study
 from mixflow.study.plan import ModelPlan, fitted_frame, load_plan, shard_slice
@@ -148,9 +149,20 @@ def load_task(
     values = responses(plan, zarr_io.values(source, place), group, kept[chosen], data)[:, columns]
     origin = fitted.origin(place, *MATRICES, *(() if plan.response == "values" else ("data/raw",)))
     if plan.family == "cumulative":  # of all features, whatever the shard
-        found = families.extent(plan, zarr_io.values(group["value"][kept], data)[:, columns])
-        return Task(plan, values, frame, origin, *facts, categories=found)
+        return Task(plan, values, frame, origin, *facts, categories=_extent(plan, group, kept, columns))
     return Task(plan, values, frame, origin, *facts)
+
+
+def _extent(
+    plan: ModelPlan, group: xr.Dataset, kept: np.ndarray, columns: np.ndarray
+) -> tuple[int, int] | None:
+    """Lowest and highest category of all kept features, looked at block by block."""
+    source, ends = lazy.of(group["value"], kept), [np.array([np.nan])]
+    for part in blocks(*source.shape):
+        values = source[part][:, columns]
+        if np.isfinite(values).any():
+            ends.append(np.asarray(families.extent(plan, values), dtype=float))
+    return families.extent(plan, np.concatenate(ends))
 
 
 def responses(
