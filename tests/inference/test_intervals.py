@@ -87,6 +87,7 @@ def _least(value, start: list[float]) -> float:
     return float(minimize(value, found.x, method="Nelder-Mead", options=tight).fun)
 
 
+@pytest.mark.grid
 def test_profile_against_a_dense_deviance() -> None:
     """The correlation's lower limit of a steep feature; lme4's spline fails there ('non-monotonic profile')."""
     found = confint(fitted(), "profile").set_index(KEY)

@@ -32,6 +32,7 @@ BY_PBKRTEST = {c["id"]: c["kr"] for c in json.loads((HERE / "kr.json").read_text
 BY_ID = {case["id"]: case for case in CASES}
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", BY_PBKRTEST)
 def test_agrees_with_pbkrtest(name: str) -> None:
     by_r = BY_PBKRTEST[name]
@@ -106,6 +107,7 @@ def _dense(design: Design, prepared: Prepared, fit: Fit, i: int, seen: np.ndarra
     return kenward_roger(design.X[seen], V, first)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_weighted_and_missing_as_printed(formula: str) -> None:
     design = build(parse(formula), _frame())

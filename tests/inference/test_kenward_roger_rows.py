@@ -63,6 +63,7 @@ def _check(
         np.testing.assert_allclose(ours, printed, rtol=1e-6, atol=1e-8 * np.abs(printed).max())
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("random", ["", " + (1 | s)"])
 def test_ar1_as_printed(random: str) -> None:
     """sigma^2 rho^|lag| by sigma^2 and rho, with the second derivatives."""
@@ -82,6 +83,7 @@ def test_ar1_as_printed(random: str) -> None:
         _check(design, fit, i, V, [*first, C, s2 * slope], second, seen)
 
 
+@pytest.mark.grid
 def test_compound_symmetry_is_a_random_intercept() -> None:
     _, residual, _ = _fit("~ x + arm", residual="cs(t | s)")
     _, random, _ = _fit("~ x + arm + (1 | s)")
@@ -94,6 +96,7 @@ def test_compound_symmetry_is_a_random_intercept() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
 
+@pytest.mark.grid
 def test_dispersion_as_printed() -> None:
     """Residual sd by site: sigma^2 exp(2 delta x), with its second derivatives."""
     design, fit, y = _fit("~ x + arm + (1 | s)", dispersion="~ site")
@@ -134,6 +137,7 @@ def test_unstructured_by_visit_as_printed() -> None:
         _check(design, fit, i, sigma[np.ix_(visit, visit)] * same, first, {}, seen)
 
 
+@pytest.mark.grid
 def test_structured_random_effect_as_printed() -> None:
     """ar1(visit + 0 | s) beside the residual: variance and rho of the random side."""
     design, fit, y = _fit("~ x + arm + ar1(visit + 0 | s)")

@@ -53,6 +53,7 @@ def _deviance(frame: pd.DataFrame, rho: float, ratio: float) -> float:
     return float(np.linalg.slogdet(v)[1] + n * np.log(rest @ inverse @ rest / n))
 
 
+@pytest.mark.grid
 def test_profile_of_rho_and_of_a_ratio_of_sds(visits: pd.DataFrame, fit: Result) -> None:
     found = fit.confint("profile")
     found = found[found["quantity"] == STRUCTURE]
@@ -127,6 +128,7 @@ def test_known_variances_profile_of_tau() -> None:
     np.testing.assert_allclose(found.iloc[0][["conf_low", "conf_high"]].to_numpy(float), limits, rtol=1e-6)
 
 
+@pytest.mark.grid
 def test_three_correlated_effects_in_any_order() -> None:
     """The order of the columns is the search's own affair: (1 + x + z | g) and (1 + z + x | g) agree."""
     rng = np.random.default_rng(8)

@@ -192,6 +192,7 @@ def test_what_a_long_table_does_not_take_is_told() -> None:
         long_fit(table.assign(protein=table["protein"].where(table.index != 3)))
 
 
+@pytest.mark.grid
 def test_nested_fits_of_a_long_table_are_compared() -> None:
     table = made_up(2)
     found = long_fit(table).anova(long_fit(table, "~ lab + (1 | run) + (1 | peptide)"))
