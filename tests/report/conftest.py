@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from mixflow.report import html, tables
+from mixflow.report import carried, html, tables
 from mixflow.report.build import prepared
 from mixflow.report.section import Section
 from mixflow.report.sections import sections
@@ -44,7 +44,7 @@ def parts(view: View) -> dict[str, Section]:
 def written(view: View, out: Path) -> Path:
     """Page, tables and workbook, without the figures, which take longest."""
     made = sections(view)
-    (out / "report.html").write_text(html.render(view, made), encoding="utf-8")
+    (out / "report.html").write_text(html.render(view, made, carried.text(view)), encoding="utf-8")
     tables.write_tsv(made, out / "tables")
     tables.write_workbook(made, out / "results.xlsx")
     return out

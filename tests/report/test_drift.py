@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mixflow.report import html, methods
+from mixflow.report import carried, html, methods
 from mixflow.report.build import prepared
 from mixflow.report.doubts import doubts
 from mixflow.report.pictures import drift as pictures
@@ -59,7 +59,7 @@ def curves(features: list[str]) -> xr.Dataset:
 def rendered(tree: xr.DataTree) -> str:
     """The page with the summary and the section on batches."""
     view = prepared(tree, [], share=False)
-    return html.render(view, [summary(view), batch(view)])
+    return html.render(view, [summary(view), batch(view)], carried.text(view))
 
 
 @pytest.fixture(scope="module")

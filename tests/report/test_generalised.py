@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mixflow.report import html, onefeature
+from mixflow.report import carried, html, onefeature
 from mixflow.report.build import prepared
 from mixflow.report.methods import methods
 from mixflow.report.scale import Scale
@@ -35,7 +35,7 @@ def parts(made: list[Section]) -> dict[str, Section]:
 
 @pytest.fixture(scope="module")
 def page(view: View, made: list[Section]) -> str:
-    return html.render(view, made)
+    return html.render(view, made, carried.text(view))
 
 
 def changed(view: View, model: str, **attrs: object) -> View:
@@ -132,7 +132,10 @@ def test_dispersion_of_simpler_families_is_no_number(
     assert (
         np.isnan(table["value"][SIMPLER]) and np.isfinite(np.delete(table["value"].to_numpy(), SIMPLER)).all()
     )
-    np.testing.assert_allclose(table["value"].dropna(), np.exp(table["estimate"].dropna()))
+    assert np.isinf(table["estimate"][SIMPLER]) and table["note"][SIMPLER] == "no finite estimate: Poisson"
+    others = table.drop(index=SIMPLER)
+    np.testing.assert_allclose(others["value"], np.exp(others["estimate"]))
+    assert (others["note"] == "").all()
     (told,) = section.facts["simpler"]
     assert told["n"] == 1 and told["spread"] == "variance μ + μ² / φ"
     (row,) = section.facts["rows"]
