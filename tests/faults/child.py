@@ -95,7 +95,7 @@ def failing(number: int) -> Fault:
 
 def start(folder: Path, made: Job, faults: Iterable[Fault] = ()) -> tuple[int, Path]:
     """Fork; the process and the file in which it says what it has to say."""
-    handle, name = tempfile.mkstemp(prefix="said-", dir=folder.parent)
+    handle, name = tempfile.mkstemp(prefix="mixflow-said-")
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()

@@ -25,7 +25,7 @@ def mounted(place: Path, *words: str) -> Iterator[Path]:
     try:
         yield place
     finally:
-        subprocess.run(["umount", str(place)], check=True, capture_output=True)
+        subprocess.run(["umount", "--lazy", str(place)], check=True, capture_output=True)
 
 
 def resize(place: Path, free: int) -> None:

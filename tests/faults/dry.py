@@ -32,7 +32,7 @@ def rules(folder: Path, *faults: Callable[[], object], words: tuple[str, ...] = 
 
 def snakemake(folder: Path, *words: str, faults: tuple[Callable[[], object], ...] = ()) -> Ended:
     """Snakemake with the project's Snakefile and the config of ``folder``."""
-    handle, name = tempfile.mkstemp(prefix="said-", dir=folder.parent)
+    handle, name = tempfile.mkstemp(prefix="mixflow-said-")
     pid = os.fork()
     if pid == 0:
         os.dup2(handle, 1)
