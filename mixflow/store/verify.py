@@ -7,7 +7,7 @@ from pathlib import Path
 from mixflow.errors import MixflowError, Problem
 from mixflow.store import manifest, zarr_io
 
-REMEDY = "delete the store and run the study again; if it comes back, look at the disk"
+REMEDY = "delete the store and run again: mixflow run; if it comes back, look at the disk"
 
 
 def verify(path: Path | str) -> list[Problem]:
