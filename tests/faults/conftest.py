@@ -25,6 +25,13 @@ TABLE = "MIXFLOW_FAULTS_TABLE"
 BEGAN = time.monotonic()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test injects many faults, one after the other, and may do so on a busy machine."""
+    for item in items:
+        if item.get_closest_marker("faults"):
+            item.add_marker(pytest.mark.timeout(1800), append=False)
+
+
 def pytest_report_header() -> str:
     return f"faults: seed {SEED}"
 

@@ -18,7 +18,7 @@ from tests.faults.ledger import Ledger
 from tests.faults.test_run import _begun
 from tests.slurm.node import PARTITION, Node, missing, running, wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.faults
 QUICK = ["--latency-wait", "10", "--seconds-between-status-checks", "2"]
 WATCHED = """
 import os, subprocess, sys, time
