@@ -26,6 +26,7 @@ from mixflow.inference.generalised import FittedFamily
 from mixflow.inference.refit import Fitted, Recipe
 from mixflow.inference.tails import p_value
 from mixflow.inference.terms import term_tests
+from mixflow.model.unbounded import told
 from mixflow.optimise.generalised import fit_generalised
 from mixflow.optimise.glmm_nodes import AUTO
 from mixflow.optimise.glmm_prior import Prior
@@ -58,7 +59,7 @@ class GeneralisedResult(Answers):
 
     def _more(self, i: int, component: str, name: str) -> pd.DataFrame:
         """A coefficient of another predictor; no test of a dispersion or a family's own parameter against 0."""
-        fit, estimate = self.model, self.model.more[:, i]
+        fit, estimate = self.model, told(self.model.more, self.model.more_cov)[:, i]
         with np.errstate(invalid="ignore"):
             se = np.sqrt(fit.more_cov[:, i, i])
         tested = component == "zi" or name != "(Intercept)"

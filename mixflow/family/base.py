@@ -36,6 +36,8 @@ class Family(ABC):
     """The family as a report calls it."""
     spread: ClassVar[str] = ""
     """What φ = exp(dispersion predictor) is; empty where the family has none."""
+    simpler: ClassVar[str] = ""
+    """The family that is left where dispersion or own parameter has no finite estimate."""
     links: ClassVar[tuple[str, ...]]
     """Links of mu that the family takes, its default first."""
     columns: ClassVar[tuple[str, ...]] = ("y",)

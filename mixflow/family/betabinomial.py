@@ -25,6 +25,7 @@ class BetaBinomial(Family):
 
     name = "betabinomial"
     words = "beta-binomial"
+    simpler = "binomial"
     spread = "a count of n trials has variance n μ (1 − μ) (1 + (n − 1) / (1 + φ))"
     links = ("logit", "probit", "cloglog")
     columns = ("success", "failure")

@@ -89,6 +89,7 @@ class NegativeBinomial1(NegativeBinomial):
 
     name = "nbinom1"
     words = "negative binomial (variance linear in the mean)"
+    simpler = "Poisson"
     spread = "variance μ (1 + φ)"
 
     def log_size(self, log_mu: jax.Array, log_phi: jax.Array) -> jax.Array:
@@ -104,6 +105,7 @@ class NegativeBinomial2(NegativeBinomial):
 
     name = "nbinom2"
     words = "negative binomial"
+    simpler = "Poisson"
     spread = "variance μ + μ² / φ"
 
     def log_size(self, log_mu: jax.Array, log_phi: jax.Array) -> jax.Array:

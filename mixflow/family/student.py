@@ -27,6 +27,7 @@ class StudentT(Family):
 
     name = "t"
     words = "Student t"
+    simpler = "Gaussian"
     spread = "φ is the scale of the t distribution"
     links = ("identity", "log", "inverse")
     location_scale = True

@@ -128,6 +128,7 @@ class TruncatedNegativeBinomial1(TruncatedNegativeBinomial):
 
     name = "truncated_nbinom1"
     words = "zero-truncated negative binomial (variance linear in the mean)"
+    simpler = "zero-truncated Poisson"
     spread = "variance μ (1 + φ) before truncation"
 
     @property
@@ -141,6 +142,7 @@ class TruncatedNegativeBinomial2(TruncatedNegativeBinomial):
 
     name = "truncated_nbinom2"
     words = "zero-truncated negative binomial"
+    simpler = "zero-truncated Poisson"
     spread = "variance μ + μ² / φ before truncation"
 
     @property

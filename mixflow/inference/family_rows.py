@@ -13,6 +13,7 @@ from mixflow.covariance import Covariance, Known
 from mixflow.design.layout import GroupBlock
 from mixflow.inference.generalised import FittedFamily
 from mixflow.inference.prediction import rows_of
+from mixflow.model.unbounded import standing
 from mixflow.optimise.glmm_prepare import prepare
 
 
@@ -78,7 +79,7 @@ def fixed_predictors(outcome: FittedFamily, rows: FamilyRows) -> np.ndarray:
     found = [_product(fit.solution, rows.X[0]) + rows.offset[0]]
     for j, predictor in enumerate(outcome.family.predictors[1:], start=1):
         own = [i for i, name in enumerate(fit.more_names) if name[0] == predictor.name]
-        found.append(_product(fit.more[:, own], rows.X[j]) + rows.offset[j])
+        found.append(_product(standing(fit.more[:, own]), rows.X[j]) + rows.offset[j])
     return np.stack(found, axis=-1)
 
 

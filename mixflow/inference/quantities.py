@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mixflow.model import Fit
+from mixflow.model.unbounded import told
 from mixflow.optimise.natural import COEFFICIENT, CORRELATION, STD_DEV, STRUCTURE, Natural
 from mixflow.status import MEANING, Status
 
@@ -40,7 +41,7 @@ def estimates(fit: Fit, wanted: list[Natural]) -> np.ndarray:
     columns, beta = [np.zeros((len(fit.status), 0))], fit.beta
     for name in wanted:
         if name.quantity == COEFFICIENT and name.group:
-            column = fit.more[:, fit.more_names.index((name.group, name.term))]
+            column = told(fit.more, fit.more_cov)[:, fit.more_names.index((name.group, name.term))]
         elif name.quantity == COEFFICIENT:
             column = np.where(fit.fitted, beta[:, fit.coef_names.index(name.term)], np.nan)
         elif name.quantity == STRUCTURE:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mixflow.backend import jax
 from mixflow.design import Design
-from mixflow.family import Family
+from mixflow.family import Cumulative, Family
 from mixflow.likelihood.generalised import Sample
 from mixflow.model import Fit
 from mixflow.optimise.components import Components, components
@@ -22,7 +22,14 @@ from mixflow.optimise.glmm_prepare import Generalised, observe_all, prepare, sam
 from mixflow.optimise.glmm_prior import Prior, check_options, penalised, penalty_at
 from mixflow.optimise.glmm_screen import screen
 from mixflow.optimise.glmm_simpler import vanishing
-from mixflow.optimise.glmm_summary import INFINITE, conditional_modes, directions, endings, to_user
+from mixflow.optimise.glmm_summary import (
+    INFINITE,
+    Directions,
+    conditional_modes,
+    directions,
+    endings,
+    to_user,
+)
 from mixflow.optimise.glmm_units import in_units, units_of
 from mixflow.optimise.mapped import take
 from mixflow.optimise.prepare import Prepared
@@ -172,7 +179,6 @@ def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, foun
         ending = np.where(np.isin(ending, (Status.OK, Status.SINGULAR)), Status.PENALISED, ending)
     out["status"][run], out["iterations"][run] = ending, found.evaluations
     beta, turn, null = to_user(prepared, observed, found, told)
-    natural, slope = natural_own(prepared.family, found.psi[:, shape.own])
     good = np.isin(ending, [int(s) for s in FITTED])
     rows, p = run[good], shape.coefs[0]
     covariance = turn @ told.covariance @ np.swapaxes(turn, 1, 2)
@@ -189,18 +195,47 @@ def _fill(out: dict[str, Any], run: np.ndarray, prepared: Generalised, own, foun
     out["structure"][rows] = structure(shape.layout, theta)[good]
     parts = _components(prepared)
     out["variance"][rows] = parts.variance(theta, np.ones(len(run)))[good, :-1]
-    more = [*range(p, shape.n_beta), *range(shape.own.start, shape.own.stop)]
-    spread = np.zeros((len(run), natural.shape[1] + shape.n_beta - p, len(more)))
-    b = shape.n_beta - p
-    spread[:, :b, :b], spread[:, b:, b:] = np.eye(b), slope
-    out["more"][rows] = np.concatenate([beta[:, p:], natural], axis=1)[good]
     out["free"][rows], out["joint_cov"][rows] = found.psi[good][:, shape.own], covariance[good]
-    own_cov = spread @ covariance[:, more][:, :, more] @ np.swapaxes(spread, 1, 2)
-    out["more_cov"][rows] = own_cov[good]
-    lost = np.abs(spread @ turn[:, more] @ told.flat).max(axis=2, initial=0.0) > INFINITE
+    lost, own_cov = _beside(prepared, found, told, turn, covariance)
     out["more_cov"][rows] = np.where((lost[:, :, None] | lost[:, None, :]), np.nan, own_cov)[good]
+    out["more"][rows] = _infinite(prepared, beta[:, p:], lost, found)[good]
     if out["modes"] and len(run):
         _fill_modes(out, run, good, prepared, own, found)
+
+
+def _beside(
+    prepared: Generalised, found: Optima, told: Directions, turn: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which of what is estimated beside mu has no finite estimate (N, m), and its covariance (N, m, m)."""
+    shape, p = prepared.shape, prepared.shape.coefs[0]
+    _, slope = natural_own(prepared.family, found.psi[:, shape.own])
+    more = [*range(p, shape.n_beta), *range(shape.own.start, shape.own.stop)]
+    b = shape.n_beta - p
+    spread = np.zeros((len(slope), slope.shape[1] + b, len(more)))
+    spread[:, :b, :b], spread[:, b:, b:] = np.eye(b), slope
+    own_cov = spread @ covariance[:, more][:, :, more] @ np.swapaxes(spread, 1, 2)
+    lost = np.abs(spread @ turn[:, more] @ told.flat).max(axis=2, initial=0.0) > INFINITE
+    if not isinstance(prepared.family, Cumulative):  # its thresholds hang on several free parameters
+        lost[:, b:] |= np.abs(told.flat[:, shape.own]).max(axis=2, initial=0.0) > INFINITE
+    return lost, own_cov
+
+
+def _infinite(prepared: Generalised, beta: np.ndarray, lost: np.ndarray, found: Optima) -> np.ndarray:
+    """Coefficients ``beta`` and own parameters (N, m), at the limit where there is no finite estimate.
+
+    A predictor of several coefficients keeps numbers: of infinite ones there may be no sum.
+    """
+    shape, family = prepared.shape, prepared.family
+    b, p = shape.n_beta, shape.coefs[0]
+    more = np.concatenate([beta, natural_own(family, found.psi[:, shape.own])[0]], axis=1)
+    lone = [j for k, j in zip(shape.coefs[1:], shape.starts[1:], strict=False) for _ in range(k) if k == 1]
+    at = np.array(lone, dtype=int) - p
+    more[:, at] = np.where(lost[:, at], np.copysign(np.inf, more[:, at]), more[:, at])
+    if family.n_own and not isinstance(family, Cumulative):
+        free = found.psi[:, shape.own]
+        limit, _ = natural_own(family, np.where(lost[:, b - p :], np.copysign(np.inf, free), free))
+        more[:, b - p :] = np.where(lost[:, b - p :], limit, more[:, b - p :])
+    return more
 
 
 def _loglik(prepared: Generalised, own, found: Optima, turn: np.ndarray, rank: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mixflow.errors import MixflowError
+from mixflow.model.unbounded import standing
 from mixflow.report.model import ModelView
 from mixflow.report.view import View
 
@@ -137,7 +138,7 @@ def _with_thresholds(
 
 def _other(model: ModelView, at: int, predictor: str, rows: np.ndarray) -> np.ndarray:
     own = model.fit["more_component"].values == predictor
-    return rows @ model.fit["more"][at].values[own]
+    return rows @ standing(model.fit["more"][at].values[own])
 
 
 def _response(model: ModelView, eta: np.ndarray, free: np.ndarray) -> np.ndarray:

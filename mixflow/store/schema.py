@@ -123,7 +123,8 @@ VARIABLES: tuple[Variable, ...] = (
        "P_i = -X' V^-1 dV V^-1 X by each variance parameter (random terms as in `variance`, sigma^2 last)", True),
     _v("fits", "kr_w", "feature vpar vpar_2", "float64", "", "covariance of the variance parameters, by expected information", True),
     _v("fits", "more", "feature more_par", "float64", "", "generalised models: coefficients of the predictors beside mu "
-       "(dispersion, zi) and the family's own parameters; coords more_component, more_term", True),
+       "(dispersion, zi) and the family's own parameters; coords more_component, more_term; infinite where there is no finite estimate "
+       "(one of several coefficients of a predictor: a number without variance)", True),
     _v("fits", "more_cov", "feature more_par more_par_2", "float64", "", "their covariance", True),
     _v("fits", "more_rank", "feature", "int32", "", "how many of them are free, for AIC", True),
     _v("fits", "nodes_of_feature", "feature", "int32", "points", "points of the quadrature for each effect; 1 is Laplace's approximation", True),

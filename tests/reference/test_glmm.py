@@ -42,8 +42,9 @@ def expected(case: str, theirs: dict[str, Any]) -> tuple[str, ...]:
 
 def distinct(table: pd.DataFrame) -> pd.DataFrame:
     """Without the thresholds beside categories that nobody chose: infinite, or those of their neighbours."""
-    own = table[~np.isinf(table["estimate"])]
-    return own.drop_duplicates("estimate") if (own["component"] == "family").all() else own
+    if len(table) == 1 or not (table["component"] == "family").all():
+        return table
+    return table[~np.isinf(table["estimate"])].drop_duplicates("estimate")
 
 
 def same(own: pd.DataFrame, estimate: np.ndarray, error: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from mixflow.model.unbounded import told
 from mixflow.report.model import ModelView
 from mixflow.report.pictures.predictors import deviations, parameters
 from mixflow.report.section import Section
@@ -29,7 +30,7 @@ def sections(view: View) -> list[Section]:
 def estimates(view: View, model: ModelView) -> pd.DataFrame:
     """A row for each feature and parameter beside mu: on the link scale, and as a reader knows it.
 
-    No number stands where there is no finite estimate: its standard error is not a number either.
+    Where there is no finite estimate it is infinite, without standard error or value, and ``note`` says what is left.
     """
     from mixflow.backend import jnp
 
@@ -38,16 +39,25 @@ def estimates(view: View, model: ModelView) -> pd.DataFrame:
         error = np.sqrt(np.diagonal(fit["more_cov"].values, axis1=1, axis2=2))
     links = {predictor.name: predictor.link for predictor in model.scale.family.predictors}
     pairs = zip(fit["more_component"].values, fit["more_term"].values, strict=True)
+    known = told(fit["more"].values, fit["more_cov"].values)
     for i, (component, term) in enumerate(pairs):
         shown = np.isfinite(error[:, i]) & (error[:, i] > 0)
         estimate = np.where(shown, fit["more"].values[:, i], np.nan)
         natural = term == INTERCEPT and component in links
         value = np.asarray(links[component].inverse(jnp.asarray(estimate))) if natural else estimate
-        told = {"feature": model.feature_ids, "name": [view.names[f] for f in model.feature_ids]}
-        told |= {"model": model.title, "component": str(component), "term": str(term), "estimate": estimate}
-        told |= {"std_error": error[:, i], "value": value, "title": _title(model, component, term)}
-        found.append(pd.DataFrame(told | {"label": _label(component, term, natural)}))
+        row = {"feature": model.feature_ids, "name": [view.names[f] for f in model.feature_ids]}
+        row |= {"model": model.title, "component": str(component), "term": str(term), "estimate": estimate}
+        row |= {"std_error": error[:, i], "value": value, "title": _title(model, component, term)}
+        row["estimate"], lost = np.where(np.isinf(known[:, i]), known[:, i], estimate), np.isinf(known[:, i])
+        row["note"] = np.where(lost, _left(model, str(component)), "").astype(object)
+        found.append(pd.DataFrame(row | {"label": _label(component, term, natural)}))
     return pd.concat(found, ignore_index=True)
+
+
+def _left(model: ModelView, component: str) -> str:
+    """What a feature shows whose parameter has no finite estimate."""
+    simpler = {"zi": "no such zeros"}.get(component, model.scale.family.base.simpler)
+    return "no finite estimate" + (f": {simpler}" if simpler else "")
 
 
 def _title(model: ModelView, component: str, term: str) -> str:

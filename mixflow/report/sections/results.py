@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixflow.model.unbounded import told
 from mixflow.report import onefeature
 from mixflow.report.model import ModelView
 from mixflow.report.payload import named_features
@@ -209,7 +210,7 @@ def coefficients(view: View, model: ModelView) -> pd.DataFrame:
     beta, error = fit["beta"].values, _errors(fit["beta_cov"].values)
     terms, components = list(model.coefs), ["mu"] * beta.shape[1]
     if "more" in fit:
-        beta = np.hstack([beta, fit["more"].values])
+        beta = np.hstack([beta, told(fit["more"].values, fit["more_cov"].values)])
         error = np.hstack([error, _errors(fit["more_cov"].values)])
         terms += [str(term) for term in fit["more_term"].values]
         components += [str(component) for component in fit["more_component"].values]
