@@ -107,7 +107,7 @@ class Cube:
     def turned(self) -> np.ndarray:
         """Features that are called with both signs. Bool (feature,)."""
         up, down = self.hit & (self.estimate > 0), self.hit & (self.estimate < 0)
-        return up.any(axis=0) & down.any(axis=0)
+        return np.logical_and(up.any(axis=0), down.any(axis=0))
 
     @cached_property
     def jaccard(self) -> np.ndarray:
