@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 BLOCK = 2048
 """Features of a block are a multiple of this: of the chunks of a store, and of all blocks within a step."""
@@ -59,6 +60,10 @@ class Sliced:
         """The same for some of the columns."""
         shape = (self.shape[0], len(positions), *self.shape[2:])
         return Sliced(shape, self.dtype, lambda start, stop: self.read(start, stop)[:, positions])
+
+
+Matrix = NDArray[np.float64] | Sliced
+"""Values (feature, sample), held or read by slices."""
 
 
 def taken(values: np.ndarray | Sliced, rows: np.ndarray) -> np.ndarray | Sliced:

@@ -14,14 +14,14 @@ from mixflow.harmonise.columns import column_matrix, column_of
 from mixflow.harmonise.masked import centred, fit
 from mixflow.harmonise.pca import Components, principal_components
 from mixflow.harmonise.quality import coefficient_of_variation
-from mixflow.slices import blocks
+from mixflow.slices import Matrix, blocks
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
 def variance_share(
-    values: Values, factors: pd.DataFrame, is_sample: Mask | None = None
+    values: Matrix, factors: pd.DataFrame, is_sample: Mask | None = None
 ) -> tuple[Values, list[str]]:
     """Share of each feature's variance that only this factor explains (feature, factor), and notes.
 
@@ -81,13 +81,13 @@ class Diagnosis:
 
 
 def diagnose(
-    values: Values,
+    values: Matrix,
     sheet: pd.DataFrame,
     batch_factors: Sequence[str],
     keep: Sequence[str],
     *,
     scale: str,
-    after: Values | None = None,
+    after: Matrix | None = None,
     is_sample: Mask | None = None,
     is_qc: Mask | None = None,
     columns: Sequence[str] | None = None,
@@ -120,11 +120,11 @@ def diagnose(
     )
 
 
-def _components(values: Values, role: Mask, shown: Mask) -> Components:
+def _components(values: Matrix, role: Mask, shown: Mask) -> Components:
     """Components with axes from role `sample`, QC samples projected, all other samples NaN."""
     return principal_components(values, role, shown=shown)
 
 
-def _variation(values: Values, qc: Mask, scale: str) -> Values:
+def _variation(values: Matrix, qc: Mask, scale: str) -> Values:
     parts = blocks(len(values), values.shape[1])
     return np.concatenate([coefficient_of_variation(values[part], qc, scale) for part in parts])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixflow.slices import blocks
+from mixflow.slices import Matrix, blocks
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -33,7 +33,7 @@ class Components:
 class _Table:
     """Values (feature, sample) of an array, or read by slices; samples not ``shown`` count as missing."""
 
-    values: Values
+    values: Matrix
     shown: Mask
 
     def blocks(self) -> Iterator[Values]:
@@ -95,7 +95,7 @@ def _choose(table: _Table, fit_on: Mask) -> _Choice:
 
 
 def principal_components(
-    values: Values, fit_on: Mask | None = None, n: int = 5, shown: Mask | None = None
+    values: Matrix, fit_on: Mask | None = None, n: int = 5, shown: Mask | None = None
 ) -> Components:
     """Principal components of samples, features centred and scaled to unit variance.
 

@@ -10,7 +10,7 @@ iteratively reweighted least squares, each of which is a decrease (Lange, Hunter
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mixflow.backend import Array, jax, jnp
 from mixflow.design.generalised import Columns, Shape, Shared
@@ -105,10 +105,10 @@ def look(
     return Point(u, Effects(g.lead + u.lead, corner), arrow, above)
 
 
-def _majorants(shape: Shape, sample: Sample, eta: tuple[jax.Array, ...], own: jax.Array) -> jax.Array:
+def _majorants(shape: Shape, sample: Sample, eta: tuple[jax.Array, ...], own: jax.Array) -> Array:
     """The family's majorant of each row (S, r)."""
     axes = (0, *(0 if e.ndim else None for e in eta))
-    one = lambda y, *etas: shape.family.majorant(y, etas, own)  # noqa: E731
+    one: Any = lambda y, *etas: shape.family.majorant(y, etas, own)  # noqa: E731
     return jax.vmap(jax.vmap(one, axes), axes)(sample.y, *eta)
 
 

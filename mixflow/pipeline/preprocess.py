@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,11 @@ def with_library(samples: xr.Dataset, data: xr.Dataset) -> xr.Dataset:
 def prepared(study: Study, data: xr.Dataset, sheet: Sheet) -> Prepared:
     """Transform, normalisation and filters on the values of the group `data`."""
     raw = lazy.of(data["raw"])
-    by_blocks = can_be_by_blocks(study.raw["preprocess"])
-    return (prepare_by_blocks if by_blocks else prepare)(
-        raw if by_blocks else np.asarray(raw),
+    if can_be_by_blocks(study.raw["preprocess"]):
+        way = partial(prepare_by_blocks, raw)
+    else:
+        way = partial(prepare, np.asarray(raw))
+    return way(
         data.attrs["scale"],
         study.raw["preprocess"],
         is_sample=(sheet.role == "sample").to_numpy(),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from mixflow.preprocess.scales import Mask, Values
-from mixflow.slices import blocks
+from mixflow.slices import Matrix, blocks
 
 ABSENT_AT_ZERO = frozenset({"intensity", "count", "proportion"})
 COLUMNS = ("feature", "factor", "level", "n_observed", "n_level", "n_other", "p_value")
@@ -40,7 +40,7 @@ def fisher_exact(
     return np.minimum(p, 1.0)[where.ravel()]
 
 
-def _counts(values: Values, scale: str, chosen: Mask, codes: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+def _counts(values: Matrix, scale: str, chosen: Mask, codes: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     """In how many samples of each of ``n`` levels a feature was seen (feature, level), block by block."""
     known = codes >= 0
     levels = np.eye(n, dtype=np.int64)[codes[known]]
@@ -51,7 +51,7 @@ def _counts(values: Values, scale: str, chosen: Mask, codes: NDArray[np.int64], 
     return np.concatenate(parts)
 
 
-def _one_factor(values: Values, scale: str, chosen: Mask, labels: pd.Series, name: str) -> pd.DataFrame:
+def _one_factor(values: Matrix, scale: str, chosen: Mask, labels: pd.Series, name: str) -> pd.DataFrame:
     codes, levels = pd.factorize(labels, sort=True)
     known = codes >= 0
     sizes = np.bincount(codes[known], minlength=len(levels))
@@ -80,7 +80,7 @@ def repeats(units: pd.Series) -> bool:
 
 
 def one_group(
-    values: Values,
+    values: Matrix,
     scale: str,
     factors: pd.DataFrame,
     is_sample: Mask | None = None,

@@ -171,9 +171,8 @@ def _workflow(crate: Any, run: Origin, folder: Path) -> Any:
         part["name"] = name
         part["description"] = f"The {name} of the workflow, as the mixflow that wrote this crate has them."
     version = versions.get("mixflow", "?")
-    url = f"https://pypi.org/project/mixflow/{version}/"
-    facts = {"name": "mixflow", "softwareVersion": version, "url": url}
-    tool = crate.add(SoftwareApplication(crate, url, properties=facts))
+    facts = {"name": "mixflow", "softwareVersion": version}
+    tool = crate.add(SoftwareApplication(crate, f"#mixflow-{version}", properties=facts))
     workflow["version"] = version
     lock = folder / replay.LOCK
     lock.write_text(replay.lock(versions), encoding="utf-8")

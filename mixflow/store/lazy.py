@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ class _Backend(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, basic, self.source.__getitem__)
 
 
-def variable(dims: tuple[str, ...], source: Sliced, attrs: dict[str, Any] | None = None) -> xr.Variable:
+def variable(dims: tuple[Hashable, ...], source: Sliced, attrs: dict[str, Any] | None = None) -> xr.Variable:
     """A variable of a dataset whose values are read when they are used or written."""
     return xr.Variable(dims, indexing.LazilyIndexedArray(_Backend(source)), attrs)
 

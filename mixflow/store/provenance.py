@@ -64,6 +64,6 @@ def identity(path: Path | str) -> dict[str, Any]:
     place = Path(path)
     if place.is_dir():
         listed = {name: list(entry) for name, entry in manifest.of(place).items()}
-        size = sum(entry[0] for entry in listed.values())
+        size = sum(int(entry[0]) for entry in listed.values())
         return {"sha256": manifest.digest(listed), "bytes": size, "store": True}
     return {"sha256": manifest.sha256(place), "bytes": place.stat().st_size}

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mixflow.errors import MixflowError, Problem
-from mixflow.slices import blocks
+from mixflow.slices import Matrix, blocks
 from mixflow.study.cells import SHOWN
 from mixflow.study.columns import key_columns, terms_of
 from mixflow.study.join import join
@@ -30,7 +30,7 @@ KEYS = ("formula", "dispersion", "zi")
 """Keys of a model whose formulas may name it."""
 
 
-def sizes(values: np.ndarray) -> np.ndarray:
+def sizes(values: Matrix) -> np.ndarray:
     """Total (sample,) of the raw values (feature, sample), missing ones left out."""
     total = np.zeros(values.shape[1])
     for part in blocks(len(values), values.shape[1]):  # row upon row, so that blocks change no rounding

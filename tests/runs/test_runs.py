@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -259,11 +259,13 @@ def test_a_crate_tells_inputs_by_hash_and_packs_them_where_asked(results: Path, 
 
 
 def test_the_crate_is_valid(results: Path, tmp_path: Path) -> None:
-    pytest.importorskip("rocrate_validator", reason="roc-validator is not installed (extra `test`)")
+    python = os.environ.get("ROC_VALIDATOR")  # its environment: it asks for older libraries than the tests do
+    if not python:
+        pytest.skip("ROC_VALIDATOR does not name a python that has roc-validator (CONTRIBUTING.md)")
     by = crate.Told("https://orcid.org/0000-0002-1825-0097", "https://creativecommons.org/licenses/by/4.0/")
     out = crate.write(origin.read(results), tmp_path / "crate", by)
     script = Path(__file__).with_name("validate_crate.py")
-    words = [sys.executable, str(script), str(out), "workflow-run-crate-0.5"]
+    words = [python, str(script), str(out), "workflow-run-crate-0.5"]
     done = subprocess.run(words, capture_output=True, text=True)
     told, _ = json.JSONDecoder().raw_decode(done.stdout.lstrip())
     assert told["issues"] == [] and told["checks"] > 60 and done.returncode == 0
