@@ -53,7 +53,6 @@ faults: env ## inject faults into a running study and write docs/faults.md (root
 	@$(BIN)/python -m pytest -v -p no:xdist -m faults tests/faults $(PYTEST_ARGS)
 
 test-slurm: env ## run the embedded study through a one-node Slurm started for it (root; installs Slurm by apt)
-	@$(PIP) install -qq --disable-pip-version-check --no-build-isolation -e ".[slurm]"
 	@$(BIN)/python -m tests.slurm.install
 	@$(BIN)/python -m pytest -q -m slurm tests/slurm $(PYTEST_ARGS)
 
