@@ -15,8 +15,9 @@ def times(logs: Path) -> dict[Path, int]:
 
 
 SILENT = (
-    "No step says why: a job was ended from outside before its first word, by the system when memory ran out, by a "
-    "time limit, or with its machine. Run again; what Snakemake saw stands in .snakemake/log."
+    "No step's log says why: either what Snakemake said above does, or a job was ended from outside before its first "
+    "word, by the system when memory ran out, by a time limit, or with its machine. All that Snakemake saw stands in "
+    ".snakemake/log."
 )
 
 

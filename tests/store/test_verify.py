@@ -127,7 +127,7 @@ def test_a_cut_chunk_and_an_absent_manifest_stop_the_opening(store: Path) -> Non
 def test_a_flipped_byte_is_told_whichever_array_it_is_in(store: Path) -> None:
     """Labels, text and small arrays are read when a store is opened, the others when they are used."""
     chunks = [path for path in store.rglob("*") if path.is_file() and "c" in path.relative_to(store).parts]
-    assert len(chunks) > 20
+    assert len({path.parts[path.parts.index("c") - 1] for path in chunks}) > 5  # arrays
     for path in chunks:
         content = path.read_bytes()
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))

@@ -30,7 +30,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def jobs(folder: Path, *words: str) -> dict[str, int]:
-    return dry_run(folder, "--configfile", "config.yaml", *words)
+    return dry_run(folder, *words, "--configfile", "config.yaml")
 
 
 @pytest.fixture(scope="module")
