@@ -38,7 +38,7 @@ def _model(model: ModelChange) -> None:
     if model.same:
         tell(f"model {model.model}: the same, to the last bit")
         return
-    tell(f"model {model.model}" + ("" if model.equal_fits else ": fits differ"))
+    tell(f"model {model.model}: {_what_differs(model)}")
     if model.formula[0] != model.formula[1]:
         tell(f"  formula: {model.formula[0]}  ->  {model.formula[1]}")
     if model.features[0] != model.features[1]:
@@ -47,6 +47,15 @@ def _model(model: ModelChange) -> None:
         tell(f"  {count} feature(s): {change}")
     for contrast in model.contrasts:
         _contrast(contrast)
+
+
+def _what_differs(model: ModelChange) -> str:
+    """In a word or two; what is the same in all its numbers can still be called at another rate."""
+    parts = (("fits", model.equal_fits), ("tests", model.equal_tests))
+    differ = [name for name, equal in parts if not equal]
+    return (
+        f"{' and '.join(differ)} differ" if differ else "the same numbers, another formula or rate of calls"
+    )
 
 
 def _contrast(contrast: ContrastChange) -> None:
@@ -85,6 +94,10 @@ def tsv(found: Difference) -> Iterator[str]:
 
 def _rows(model: ModelChange) -> Iterator[tuple]:
     section = f"model {model.model}"
+    if not model.same:
+        yield section, "results", "", _what_differs(model)
+    if model.features[0] != model.features[1]:
+        yield section, "features", *model.features
     if model.formula[0] != model.formula[1]:
         yield section, "formula", *model.formula
     for change, count in model.statuses.items():

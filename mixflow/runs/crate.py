@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -44,6 +44,7 @@ A run of mixflow on the study `{study}`, as a Workflow Run RO-Crate: `report.htm
 To make it again with the same inputs: `mixflow replay study.zarr --inputs FOLDER_OF_THE_INPUTS --run`.
 """
 SNAKEMAKE_REPORT = "snakemake-report.zip"
+METADATA = "ro-crate-metadata.json"
 FORMATS = {
     ".md": "text/markdown",
     ".html": "text/html",
@@ -70,11 +71,12 @@ def write(
     """Write the crate of ``run`` as the folder ``out``, or as a zip where its name ends in .zip.
 
     Inputs are named by checksum, size and name; ``with_inputs`` packs them too. Raises MixflowError where the
-    store is not at hand, or an input to pack is not.
+    store is not at hand, an input to pack is not, or ``out`` holds something else than an older crate.
     """
     if run.store is None or run.folder is None:
         remedy = "name the results folder, or its study.zarr"
         raise MixflowError(Problem("a crate needs the store of the run", file=str(run.path), remedy=remedy))
+    _require_free(out)
     needed = inputs_module.needed(run, looked_in)
     lost = [need for need in needed if need.found is None]
     if with_inputs and lost:
@@ -90,20 +92,28 @@ def write(
     return out
 
 
+def _require_free(out: Path) -> None:
+    """A folder is replaced as a whole: only one that is empty, or that is a crate itself."""
+    if out.is_dir() and any(out.iterdir()) and not (out / METADATA).is_file():
+        remedy = "name a new folder or a .zip: --out FOLDER/STUDY.crate.zip"
+        message = "a crate takes the place of a whole folder, and this one holds other files"
+        raise MixflowError(Problem(message, file=str(out), remedy=remedy))
+
+
 def snakemake_report(run: Origin) -> Path:
     """Let Snakemake write its own report into the results folder, where `write` finds it.
 
     Raises MixflowError where the folder in which the study was run is not at hand.
     """
-    assert run.folder is not None or run.store is None
-    home = (run.folder or Path()).resolve().parents[1]
+    results = (run.folder or run.path.parent).resolve()
+    home = results.parents[1]
     config = Path(run.facts["config_file"])
     if not ((home / config).is_file() and (home / ".snakemake").is_dir()):
         remedy = "run this where the study was run, or leave out --snakemake-report"
         raise MixflowError(
             Problem("this is not the folder in which the study was run", file=str(home), remedy=remedy)
         )
-    place = (run.folder or Path()).resolve() / SNAKEMAKE_REPORT
+    place = results / SNAKEMAKE_REPORT
     words = launch.command(config, "1", ["--report", str(place)])
     done = subprocess.run(words, cwd=home, capture_output=True, text=True)
     if done.returncode or not place.is_file():
@@ -259,7 +269,7 @@ def _parameters(crate: Any, workflow: Any, entities: Sequence[tuple[str, Any]], 
     """What the workflow takes and gives, each with the entity that stood there in this run."""
     from rocrate.model import ContextEntity
 
-    for name, entity in entities:
+    for name, entity in _numbered(entities):
         kind = "Dataset" if entity.id.endswith("/") else "File"
         facts = {
             "@type": "FormalParameter",
@@ -271,6 +281,13 @@ def _parameters(crate: Any, workflow: Any, entities: Sequence[tuple[str, Any]], 
         entity["exampleOfWork"] = parameter
         parameter["workExample"] = entity
         workflow.append_to(side, parameter)
+
+
+def _numbered(entities: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Names that stand several times (a list of data files) with a number: each is a parameter of its own."""
+    names = [name for name, _ in entities]
+    for i, (name, entity) in enumerate(entities):
+        yield (f"{name}-{names[: i + 1].count(name)}" if names.count(name) > 1 else name), entity
 
 
 def _action(crate: Any, run: Origin, workflow: Any, told: Told, given: list, made: list) -> None:

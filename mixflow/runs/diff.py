@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -42,9 +42,18 @@ class Difference:
         return self.results_compared and not told and all(model.same for model in self.models)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain Python for JSON; NaN as None."""
-        plain = {**asdict(self), "same_results": self.same_results}
-        return json.loads(json.dumps(plain, default=str).replace("NaN", "null").replace("Infinity", "null"))
+        """Plain Python for JSON; numbers that are not finite as None."""
+        return _plain({**asdict(self), "same_results": self.same_results})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
 
 
 def diff(before: Origin, after: Origin, top: int = 10) -> Difference:

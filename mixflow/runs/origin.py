@@ -125,7 +125,7 @@ def _from_text(path: Path) -> Origin:
             remedy = "name the study.zarr that it was made from"
             raise MixflowError(Problem("the page carries no provenance", file=str(path), remedy=remedy))
         text = found[1]
-    facts = json.loads(text)
+    facts = _facts(text, path)
     if facts.get("share"):
         remedy = "ask those who made it for the full report or the study.zarr"
         message = "this is a copy to share: it names neither the config nor the inputs"
@@ -134,6 +134,18 @@ def _from_text(path: Path) -> Origin:
     kept = facts.get("origin", {})
     folder = Path(kept["folder"]) if kept.get("folder") else path.parent
     return Origin(path, facts, _store_of(facts, folder), folder, facts.get("tables", {}))
+
+
+def _facts(text: str, path: Path) -> dict[str, Any]:
+    """What a page or a replay.json says; MixflowError where it is some other file, or cut off."""
+    try:
+        facts = json.loads(text)
+    except ValueError:
+        facts = None
+    if not (isinstance(facts, dict) and {"study", "steps", "files"} <= facts.keys()):
+        remedy = "name a report.html, the replay.json of a replay, a study.zarr, or a folder of results"
+        raise MixflowError(Problem("this is no record of a run", file=str(path), remedy=remedy))
+    return facts
 
 
 def _require_readable(facts: dict[str, Any], path: Path) -> None:

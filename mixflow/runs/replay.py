@@ -50,7 +50,9 @@ def prepare(run: Origin, folder: Path, looked_in: Sequence[Path] = ()) -> Replay
 
     Where all paths of the run were relative the folder is laid out as the run was, and the config is the same to
     the byte of its hash; else the inputs lie in `inputs` and the config names them there.
+    Raises MixflowError where ``folder`` holds something else than an earlier replay: its files could be replaced.
     """
+    _require_free(folder)
     needed = tuple(inputs_module.needed(run, looked_in))
     folder.mkdir(parents=True, exist_ok=True)
     if _is_within(run):
@@ -69,6 +71,13 @@ def prepare(run: Origin, folder: Path, looked_in: Sequence[Path] = ()) -> Replay
     (folder / SCRIPT).chmod(0o755)
     atomic.write_text(folder / RECORD, json.dumps(record(run), indent=1))
     return Replay(run, folder, config, needed)
+
+
+def _require_free(folder: Path) -> None:
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD).is_file():
+        remedy = "name a new folder: --into FOLDER"
+        message = "a replay needs a folder of its own, and this one holds other files"
+        raise MixflowError(Problem(message, file=str(folder), remedy=remedy))
 
 
 def _is_within(run: Origin) -> bool:

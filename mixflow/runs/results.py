@@ -22,7 +22,7 @@ class ContrastChange:
 
     contrast: str
     equal: bool
-    """Every number of it is the same, to the last bit."""
+    """Estimates, standard errors, df, p and q are the same, to the last bit, and so is the rate of calls."""
     hits: tuple[int, int]
     gained: list[str]
     lost: list[str]
@@ -39,6 +39,8 @@ class ModelChange:
     formula: tuple[str, str]
     features: tuple[int, int]
     equal_fits: bool
+    equal_tests: bool
+    """All that the tests hold, to the last bit: intervals and tests of several degrees of freedom too."""
     statuses: dict[str, int] = field(default_factory=dict)
     contrasts: list[ContrastChange] = field(default_factory=list)
 
@@ -46,7 +48,7 @@ class ModelChange:
     def same(self) -> bool:
         """Whether nothing of the model differs."""
         one = self.formula[0] == self.formula[1] and self.features[0] == self.features[1]
-        return one and self.equal_fits and not self.statuses and all(c.equal for c in self.contrasts)
+        return one and self.equal_fits and self.equal_tests and all(c.equal for c in self.contrasts)
 
 
 def models(before: xr.DataTree, after: xr.DataTree, top: int) -> list[ModelChange]:
@@ -114,7 +116,9 @@ def _digests(tree: xr.DataTree, kinds: tuple[str, ...]) -> dict[str, dict[str, s
 
 def _model(name: str, before: xr.DataTree, after: xr.DataTree, top: int) -> ModelChange:
     fits = [zarr_io.group(tree, f"fits/{name}") for tree in (before, after)]
-    arrays = [origin.arrays(tree, (f"fits/{name}",)) for tree in (before, after)]
+    fitted, tested = (
+        [origin.arrays(tree, (f"{kind}/{name}",)) for tree in (before, after)] for kind in ("fits", "tests")
+    )
     tests = [zarr_io.group(tree, f"tests/{name}") for tree in (before, after)]
     names = _names(after)
     shared = [str(c) for c in tests[0]["contrast"].values if c in set(tests[1]["contrast"].values)]
@@ -122,7 +126,8 @@ def _model(name: str, before: xr.DataTree, after: xr.DataTree, top: int) -> Mode
         model=name,
         formula=(str(fits[0].attrs.get("formula", "")), str(fits[1].attrs.get("formula", ""))),
         features=(fits[0].sizes["feature"], fits[1].sizes["feature"]),
-        equal_fits=arrays[0] == arrays[1],
+        equal_fits=fitted[0] == fitted[1],
+        equal_tests=tested[0] == tested[1],
         statuses=_statuses(*fits),
         contrasts=[_contrast(contrast, tests, names, top) for contrast in shared],
     )
@@ -150,13 +155,13 @@ def _word(code: int) -> str:
 
 def _contrast(contrast: str, tests: list[xr.Dataset], names: dict[str, str], top: int) -> ContrastChange:
     frames = [_frame(group, contrast) for group in tests]
-    old, new = (frame[frame["q_value"] < float(group.attrs.get("alpha", 0.05))].index
-                for frame, group in zip(frames, tests, strict=True))  # fmt: skip
+    alphas = [float(group.attrs.get("alpha", 0.05)) for group in tests]
+    old, new = (frame[frame["q_value"] < alpha].index for frame, alpha in zip(frames, alphas, strict=True))
     both = frames[0].add_suffix("_before").join(frames[1].add_suffix("_after"), how="inner")
     ranked = both[["p_value_before", "p_value_after"]].rank().corr().iloc[0, 1] if len(both) > 1 else np.nan
     return ContrastChange(
         contrast=contrast,
-        equal=frames[0].equals(frames[1]),
+        equal=frames[0].equals(frames[1]) and alphas[0] == alphas[1],
         hits=(len(old), len(new)),
         gained=[names.get(f, str(f)) for f in new if f not in set(old)],
         lost=[names.get(f, str(f)) for f in old if f not in set(new)],

@@ -13,12 +13,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from mixflow.cli import differences
 from mixflow.cli.app import app
 from mixflow.errors import MixflowError
 from mixflow.pipeline import report
 from mixflow.pipeline.paths import Paths
 from mixflow.report import build as report_build
 from mixflow.runs import crate, diff, equal, inputs, origin, replay
+from mixflow.runs import results as results_module
 from mixflow.store import manifest
 from mixflow.study import config
 from tests.pipeline import steps, tiny
@@ -102,6 +104,10 @@ def test_what_is_no_run_is_refused(results: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(MixflowError, match="newer mixflow"):
         origin.read(page)
+    for content in ('{"cut', "[1]", '{"other": 1}'):
+        (tmp_path / "some.json").write_text(content)
+        with pytest.raises(MixflowError, match="no record of a run"):
+            origin.read(tmp_path / "some.json")
 
 
 def test_inputs_are_found_by_content_under_any_name(results: Path, tmp_path: Path) -> None:
@@ -211,6 +217,35 @@ def test_diff_names_config_inputs_and_results_that_changed(results: Path, other:
     assert 0.5 < contrast.rank_correlation < 1
 
 
+def test_tests_alone_that_differ_and_another_rate_of_calls_are_told(results: Path) -> None:
+    run = origin.read(results)
+    assert run.tree is not None
+    trees = [run.tree.copy(deep=True) for _ in range(2)]
+    tests = [tree["tests/mixed"] for tree in trees]
+    tests[0].dataset = tests[0].to_dataset().assign(conf_low=tests[0]["conf_low"] + 1)
+    tests[1].attrs["alpha"] = 1e-300
+    (limits,), (rate,) = (results_module.models(run.tree, tree, 3) for tree in trees)
+    assert limits.contrasts[0].equal and not limits.equal_tests and not limits.same
+    assert rate.equal_tests and not rate.same and rate.contrasts[0].hits == (1, 0)
+    assert "tests differ" in "\n".join(differences.tsv(diff.Difference("a", "b", [], [limits])))
+
+
+def test_json_of_a_difference_keeps_names_and_has_no_number_that_json_lacks() -> None:
+    changes = [diff.Change("config", "NaN of Infinity", float("nan"), -float("inf"))]
+    (told,) = json.loads(json.dumps(diff.Difference("a", "b", changes).to_dict(), allow_nan=False))["changes"]
+    assert told == {"section": "config", "item": "NaN of Infinity", "before": None, "after": None}
+
+
+def test_folders_with_other_files_are_neither_replay_nor_crate(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.tsv").write_text("precious")
+    run = origin.read(results)
+    with pytest.raises(MixflowError, match="a folder of its own"):
+        replay.prepare(run, tmp_path, [results.parents[1]])
+    with pytest.raises(MixflowError, match="holds other files"):
+        crate.write(run, tmp_path, crate.Told())
+    assert [path.name for path in tmp_path.iterdir()] == ["table.tsv"]
+
+
 def test_diff_as_json_and_tsv(results: Path, other: Path) -> None:
     said = CliRunner().invoke(app, ["diff", str(results), str(other), "--json"])
     told = json.loads(said.output)
@@ -253,6 +288,8 @@ def test_a_crate_tells_inputs_by_hash_and_packs_them_where_asked(results: Path, 
     assert origin.read(out / "study.zarr").study == "tiny"
     assert str(results) not in (out / "provenance.json").read_text()
     assert yaml.safe_load((out / "config.yaml").read_text()) == run.config
+    assert list(crate._numbered([("a", 1), ("b", 2), ("a", 3)])) == [("a-1", 1), ("b", 2), ("a-2", 3)]
+    assert crate.write(run, out, crate.Told()) == out  # an older crate is replaced
     packed = crate.write(run, tmp_path / "crate.zip", crate.Told("A. Author"), True, [results.parents[1]])
     shutil.unpack_archive(packed, tmp_path / "unpacked")
     assert manifest.sha256(tmp_path / "unpacked/inputs/1/table.tsv") == run.inputs["table.tsv"]["sha256"]
