@@ -82,9 +82,7 @@ class Costs:
         """Megabytes for a job of ``step``, with Snakemake's own; doubled with each attempt."""
 
         def asked(wildcards: Any, attempt: int = 1) -> int:
-            seen, cost = self.measured(step, _model(wildcards)), COSTS[step]
-            need = seen.mb * MARGIN_MB if seen else cost.mb + cost.mb_per_mb * self._megabytes(cost)
-            return escalated(max(need, FLOOR_MB) + LAUNCHER_MB, attempt, to=50)
+            return asked_mb(self.need_mb(step, _model(wildcards)), attempt)
 
         return asked
 
@@ -92,14 +90,21 @@ class Costs:
         """Minutes for a job of ``step``; doubled with each attempt."""
 
         def asked(wildcards: Any, attempt: int = 1) -> int:
-            model = _model(wildcards)
-            seen, cost = self.measured(step, model), COSTS[step]
-            slow = self._slow(step, model)
-            formula = slow * (cost.seconds + cost.seconds_per_mb * self._megabytes(cost))
-            need = seen.seconds * MARGIN_TIME if seen else formula
-            return escalated(FLOOR_MINUTES + need / 60, attempt, to=5)
+            return asked_minutes(self.need_seconds(step, _model(wildcards)), attempt)
 
         return asked
+
+    def need_mb(self, step: str, model: str = "") -> float:
+        """Megabytes that a step (of a model) needs itself, with the margin of what was measured."""
+        seen, cost = self.measured(step, model), COSTS[step]
+        return seen.mb * MARGIN_MB if seen else cost.mb + cost.mb_per_mb * self._megabytes(cost)
+
+    def need_seconds(self, step: str, model: str = "") -> float:
+        """Seconds that a step (of a model) needs, with the margin of what was measured."""
+        seen, cost = self.measured(step, model), COSTS[step]
+        if seen:
+            return seen.seconds * MARGIN_TIME
+        return self.slow(step, model) * (cost.seconds + cost.seconds_per_mb * self._megabytes(cost))
 
     def measured(self, step: str, model: str = "") -> Measured | None:
         """The greatest use by this step (of this model) in earlier runs on the data as they are; None without one.
@@ -119,28 +124,49 @@ class Costs:
             )
         else:
             files = [folder / step / f"{model}.jsonl" if model else folder / f"{step}.jsonl"]
-        newest = max((_time(path) for path in self._study.data.files), default=0.0)
-        seen = [path for path in files if _time(path) > newest]
-        used = [each for path in seen for each in _records(path)]
-        if not used:
-            return None
-        logs = [_peak(self._paths.logs / path.relative_to(folder).with_suffix(".log")) for path in seen]
-        return Measured(max(*(u.mb for u in used), *logs), max(u.seconds for u in used))
+        return greatest(files, self._paths, self.newest)
+
+    @property
+    def newest(self) -> float:
+        """When the data were last written: what was measured before is no measure of them."""
+        return max((_time(path) for path in self._study.data.files), default=0.0)
 
     def _megabytes(self, cost: Cost) -> float:
         """Megabytes of data as text that a job of a step of this cost sees."""
-        return self._total / self._plan.n_shards if cost.sharded else self._total
+        return self.total / self._plan.n_shards if cost.sharded else self.total
 
     @cached_property
-    def _total(self) -> float:
+    def total(self) -> float:
+        """Megabytes of the data as text."""
         return sum(_text_bytes(path) for path in self._study.data.files) / 1e6
 
-    def _slow(self, step: str, model: str) -> float:
+    def slow(self, step: str, model: str) -> float:
+        """How much longer a step takes for this model than for a Gaussian one."""
         return GENERALISED if step in ("fit", "analyse") and model and self._is_generalised(model) else 1
 
     def _is_generalised(self, model: str) -> bool:
         found: ModelPlan = self._plan.model(model)
         return found.generalised
+
+
+def greatest(files: Iterable[Path], paths: Paths, newest: float) -> Measured | None:
+    """The greatest use that benchmark files written after ``newest`` tell of, with the peaks in the logs beside."""
+    seen = [path for path in files if _time(path) > newest]
+    used = [each for path in seen for each in _records(path)]
+    if not used:
+        return None
+    logs = [_peak(paths.logs / path.relative_to(paths.benchmarks).with_suffix(".log")) for path in seen]
+    return Measured(max(*(u.mb for u in used), *logs), max(u.seconds for u in used))
+
+
+def asked_mb(need: float, attempt: int) -> int:
+    """Megabytes asked for a job that needs so many itself: with Snakemake's own, doubled with each attempt."""
+    return escalated(max(need, FLOOR_MB) + LAUNCHER_MB, attempt, to=50)
+
+
+def asked_minutes(need: float, attempt: int) -> int:
+    """Minutes asked for a job that needs so many seconds, doubled with each attempt."""
+    return escalated(FLOOR_MINUTES + need / 60, attempt, to=5)
 
 
 def escalated(need: float, attempt: int, to: int) -> int:

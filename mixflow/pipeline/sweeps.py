@@ -19,6 +19,7 @@ from mixflow.errors import MixflowError, Problem
 from mixflow.pipeline import codehash, upstream
 from mixflow.pipeline.paths import Paths
 from mixflow.pipeline.setup import Workflow
+from mixflow.pipeline.sweepcosts import SweepCosts
 from mixflow.study import sweep as sweep_module
 from mixflow.study.columns import used_columns
 from mixflow.study.plan import Plan, plan
@@ -55,6 +56,7 @@ class Sweeps:
     def __init__(self, sweep: Sweep, base: Paths, only: Sequence[str] | None = None):
         self.sweep, self.base = sweep, base
         self.names = tuple(only if only is not None else (c.name for c in sweep.combinations))
+        self.costs = SweepCosts(self)
 
     @property
     def folder(self) -> Path:

@@ -15,6 +15,9 @@ use rule check as sweep_check with:
         PATHS.logs / "sweep" / "check.log",
     benchmark:
         PATHS.benchmarks / "sweep" / "check.jsonl"
+    resources:
+        mem_mb=SWEEP.costs.all_mb("check", SWEEP.names),
+        runtime=SWEEP.costs.all_runtime("check", SWEEP.names),
     params:
         config=SWEEP.config,
         settings=SWEEP.combine_settings(SWEEP.names),
@@ -32,6 +35,9 @@ use rule ingest as sweep_ingest with:
         PATHS.benchmarks / "sweep" / "ingest" / "{node}.jsonl"
     wildcard_constraints:
         node=SWEEP.pattern("ingest"),
+    resources:
+        mem_mb=SWEEP.costs.mem_mb("ingest"),
+        runtime=SWEEP.costs.runtime("ingest"),
     params:
         config=SWEEP.config,
         upstream=lambda wildcards: SWEEP.behind("ingest", wildcards.node),
@@ -49,6 +55,9 @@ use rule preprocess as sweep_preprocess with:
         PATHS.benchmarks / "sweep" / "preprocess" / "{node}.jsonl"
     wildcard_constraints:
         node=SWEEP.pattern("preprocess"),
+    resources:
+        mem_mb=SWEEP.costs.mem_mb("preprocess"),
+        runtime=SWEEP.costs.runtime("preprocess"),
     params:
         config=SWEEP.config,
         upstream=lambda wildcards: SWEEP.behind("preprocess", wildcards.node),
@@ -66,6 +75,9 @@ use rule batch as sweep_batch with:
         PATHS.benchmarks / "sweep" / "batch" / "{node}.jsonl"
     wildcard_constraints:
         node=SWEEP.pattern("batch"),
+    resources:
+        mem_mb=SWEEP.costs.mem_mb("batch"),
+        runtime=SWEEP.costs.runtime("batch"),
     params:
         config=SWEEP.config,
         upstream=lambda wildcards: SWEEP.behind("batch", wildcards.node),
@@ -85,6 +97,9 @@ use rule fit as sweep_fit with:
     wildcard_constraints:
         node=SWEEP.pattern("fit"),
         model=SWEEP.model_pattern,
+    resources:
+        mem_mb=SWEEP.costs.mem_mb("fit"),
+        runtime=SWEEP.costs.runtime("fit"),
     params:
         config=SWEEP.config,
         upstream=lambda wildcards: SWEEP.behind("fit", wildcards.node),
@@ -107,8 +122,8 @@ for number, keys in enumerate(SWEEP.fit_batches, start=1):
         conda:
             "../envs/mixflow.yaml"
         resources:
-            mem_mb=STUDY.costs.mem_mb("fit"),
-            runtime=STUDY.costs.runtime("fit"),
+            mem_mb=SWEEP.costs.fits_mb(keys),
+            runtime=SWEEP.costs.fits_runtime(keys),
         params:
             config=SWEEP.config,
             nodes=keys,
@@ -136,8 +151,8 @@ for number, names in enumerate(SWEEP.batches, start=1):
         conda:
             "../envs/mixflow.yaml"
         resources:
-            mem_mb=STUDY.costs.mem_mb("analyse"),
-            runtime=STUDY.costs.runtime("analyse"),
+            mem_mb=SWEEP.costs.all_mb("combine", names),
+            runtime=SWEEP.costs.all_runtime("combine", names),
         params:
             config=SWEEP.config,
             names=names,
@@ -166,8 +181,8 @@ rule compare:
     conda:
         "../envs/mixflow.yaml"
     resources:
-        mem_mb=STUDY.costs.mem_mb("report"),
-        runtime=STUDY.costs.runtime("report"),
+        mem_mb=SWEEP.costs.all_mb("compare", SWEEP.names),
+        runtime=SWEEP.costs.all_runtime("compare", SWEEP.names),
     params:
         config=SWEEP.config,
         settings=SWEEP.combine_settings(SWEEP.names),
@@ -186,6 +201,9 @@ use rule assemble as sweep_assemble with:
         SWEEP.paths("{combination}").logs / "assemble.log",
     benchmark:
         SWEEP.paths("{combination}").benchmarks / "assemble.jsonl"
+    resources:
+        mem_mb=SWEEP.costs.mem_mb("assemble"),
+        runtime=SWEEP.costs.runtime("assemble"),
     params:
         config=SWEEP.config,
         settings=lambda wildcards: SWEEP.combine_settings([wildcards.combination]),
@@ -210,6 +228,9 @@ use rule report as sweep_report with:
         SWEEP.paths("{combination}").logs / "report.log",
     benchmark:
         SWEEP.paths("{combination}").benchmarks / "report.jsonl"
+    resources:
+        mem_mb=SWEEP.costs.mem_mb("report"),
+        runtime=SWEEP.costs.runtime("report"),
     params:
         config=SWEEP.config,
         settings=lambda wildcards: SWEEP.combine_settings([wildcards.combination]),
