@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -154,11 +154,9 @@ def _spearman(first: np.ndarray, second: np.ndarray) -> float:
     return float(stats.spearmanr(first[known], second[known]).statistic)
 
 
-def cubes(
-    files: Mapping[str, Path] | Iterable[tuple[str, Path]], alphas: np.ndarray, reference: int
-) -> list[Cube]:
-    """The cubes of all models and contrasts, in their order in the tables ``files`` (combination, path)."""
-    paths = list(dict(files).values())
+def cubes(files: Mapping[str, Path], alphas: np.ndarray, reference: int) -> list[Cube]:
+    """The cubes of all models and contrasts, in their order in the tables ``files`` (by combination)."""
+    paths = list(files.values())
     parts: dict[tuple[str, str], dict[int, pd.DataFrame]] = {}
     for i, path in enumerate(paths):
         types = dict.fromkeys(("model", "contrast", "feature", "name", "fit_status"), str)

@@ -62,7 +62,6 @@ def _row(cube: Cube, found: pd.DataFrame, space: Space) -> dict[str, Any]:
         "high": int(hits.max()),
         "always": cube.always,
         "ever": len(cube.ever),
-        "most": int((cube.share >= 0.9).sum()),
         "turned": int(cube.turned.sum()),
         "jaccard": _middle(jaccard),
         "lowest": float(np.nanmin(jaccard)) if worst is not None else float("nan"),
@@ -90,12 +89,11 @@ def _choices(space: Space, drawn: list[Cube], found: dict[str, pd.DataFrame]) ->
                 "values": _grouped(values),
                 "most": values["hits"].max(),
                 "wide": [] if wide is None else _wide(wide),
-                "together": not own.empty and float(own[own["key"] == TOGETHER]["share"].max()),
             }
         )
         section.tables[_slug(i, "variance_explained")] = own.assign(model=cube.model, contrast=cube.contrast)
         section.tables[_slug(i, "by_value")] = values.assign(model=cube.model, contrast=cube.contrast)
-    section.facts = {"parts": parts, "outcomes": OUTCOMES, "keys": space.keys}
+    section.facts = {"parts": parts, "keys": space.keys}
     return section
 
 
@@ -171,7 +169,6 @@ def _combinations(space: Space, cubes: list[Cube], drawn: list[Cube]) -> Section
     table = frames.comparison(space, cubes)
     shown = [
         {
-            "name": name,
             "labels": list(space.labels.iloc[i]),
             "reference": i == space.reference,
             "cells": [
@@ -179,7 +176,7 @@ def _combinations(space: Space, cubes: list[Cube], drawn: list[Cube]) -> Section
                 for c in drawn
             ],
         }
-        for i, name in enumerate(space.names)
+        for i in range(len(space.names))
     ]
     section = Section("combinations", {"rows": shown, "keys": space.keys, "cubes": drawn})
     section.tables["comparison"] = table

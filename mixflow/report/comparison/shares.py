@@ -11,6 +11,7 @@ import pandas as pd
 from mixflow.report.comparison.cube import Cube, Space
 
 MOST_KEYS = 10
+"""Orders of entry are averaged over up to so many keys."""
 OUTCOMES = {
     "estimate": "estimates",
     "evidence": "evidence (p-values with their sign)",
@@ -21,7 +22,9 @@ TOGETHER = "together"
 
 
 def shares(cube: Cube, space: Space) -> pd.DataFrame:
-    """For each outcome and key the share of the variance; rows `outcome`, `key`, `share`. They sum to 1.
+    """For each outcome and key the share of the variance; rows `outcome`, `key`, `share`.
+
+    They sum to 1 (but for more than `MOST_KEYS` keys whose combinations were not all run: then each key alone counts).
 
     The variance is that over combinations, of all features together (estimates in standard errors of the
     reference). A key's share is its part of R^2 of the model with all keys as factors, averaged over the orders in
@@ -37,8 +40,13 @@ def shares(cube: Cube, space: Space) -> pd.DataFrame:
         found = _shapley(space.labels[cube.there], keys, gram)
         rest = max(0.0, 1 - sum(found.values()))
         told = {**found, TOGETHER: rest}
-        rows += [{"outcome": outcome, "key": key, "share": round(share, 6)} for key, share in told.items()]
+        rows += [{"outcome": outcome, "key": key, "share": _rounded(share)} for key, share in told.items()]
     return pd.DataFrame(rows, columns=["outcome", "key", "share"])
+
+
+def _rounded(share: float) -> float:
+    """Six digits; what rounding left below zero is zero."""
+    return max(0.0, round(share, 6))
 
 
 def _gram(cube: Cube, outcome: str) -> np.ndarray | None:
