@@ -45,6 +45,7 @@ def found(space: Space, tmp_path_factory: pytest.TempPathFactory) -> list[Cube]:
         table = table.assign(
             q_value=p * 10, fit_status=["singular" if i % 10 == 0 else "ok" for i in range(N)]
         )
+        table.loc[[2, 3], "fit_status"] = ["separation", "no convergence"]
         if row.normalise == "median":  # a filter that kept one feature less
             table = table.iloc[:-1]
         files[name] = folder / f"{name}.tsv"
@@ -97,6 +98,8 @@ def test_tables_by_combination_value_and_feature(found: list[Cube], space: Space
     assert table["fits: singular"].tolist() == [4] * 8
     by_value = frames.by_value(space, found[0]).set_index(["key", "value"])
     assert by_value.loc[("model", "small"), "hits"] == 2 and by_value.loc[("model", "large"), "hits"] == 1
+    # what a filter left out did not fail, and a separated fit stands
+    assert by_value["failed"].tolist() == [1] * 6 and by_value["singular"].tolist() == [4] * 6
     features = frames.features(found[0])
     assert features["name"].tolist()[:2] == ["gene 0", "gene 1"]
     assert frames.keys_where(space, found[0], 1) == "model = large"

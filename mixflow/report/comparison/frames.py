@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mixflow.report.comparison.cube import Cube, Space
+from mixflow.report.comparison.cube import ABSENT, Cube, Space
+from mixflow.status import FITTED, MEANING, Status
 
-FINE = ("ok", "singular")
+FINE = tuple(MEANING[status].label for status in Status if status in FITTED)
 """Statuses of fits whose estimates stand."""
 
 
@@ -60,7 +61,7 @@ def _means(cube: Cube, own: np.ndarray) -> dict[str, float]:
             "hits": float(cube.hits[own].mean()),
             "jaccard": _mean(cube.jaccard[own]),
             "rank_correlation": _mean(cube.correlation[own]),
-            "not_ok": float((~np.isin(status, FINE)).sum(axis=1).mean()),
+            "failed": float((~np.isin(status, (*FINE, ABSENT, ""))).sum(axis=1).mean()),
             "singular": float((status == "singular").sum(axis=1).mean()),
         }
 
