@@ -94,6 +94,10 @@ def _standing(workflow: Workflow) -> dict[str, Any]:
         raw["data"]["features"] = str(data.features.resolve())
     if samples.file is not None:
         raw["samples"] = {**raw["samples"], "file": str(samples.file.resolve())}
+    for model in workflow.study.models:
+        known = {group: str(path.resolve()) for group, path in model.relationship.items()}
+        own = {**raw["models"][model.name], **({"relationship": known} if known else {})}
+        raw["models"] = {**raw["models"], model.name: own}
     return raw
 
 
