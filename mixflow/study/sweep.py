@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -218,9 +218,7 @@ def _place(file: YamlFile, *keys: str) -> dict[str, Any]:
     return {"file": file.name, "row": schema.line_of(file.lines, keys), "column": dotted(keys)}
 
 
-def told_once(
-    sweep: Sweep, found: Iterator[tuple[str, Problem]] | Iterable[tuple[str, Problem]]
-) -> list[Problem]:
+def told_once(sweep: Sweep, found: Iterable[tuple[str, Problem]]) -> list[Problem]:
     """Problems of many combinations, each once; with the combinations where not all have it."""
     where: dict[str, tuple[Problem, list[str]]] = {}
     for name, problem in found:

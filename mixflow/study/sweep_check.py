@@ -36,13 +36,29 @@ def _of_combinations(found: sweep.Sweep, data: bool) -> list[Problem]:
 
     seen: dict[str, list[Problem]] = {}
     told: list[tuple[str, Problem]] = []
+    compared = found.kind == "studies"
     for combination in found.combinations:
         study, wrong = found.attempt(combination.name)
+        compared = compared or study is None or _has_comparison(study)
         key = combination.name if study is None or wrong else _key(study)
         if key not in seen:
             seen[key] = validate_read(study, wrong, data=data)
         told += [(combination.name, combination.placed(problem)) for problem in seen[key]]
-    return sweep.told_once(found, told)
+    return sweep.told_once(found, told) + ([] if compared else [_nothing_to_compare(found)])
+
+
+def _has_comparison(study: Study) -> bool:
+    """Whether a model tests a contrast with an estimate: a test of several degrees of freedom has none."""
+    asked = [spec for model in study.models for spec in model.contrasts.values()]
+    return any(what != "omnibus" for spec in asked for key, what in spec.items() if key != "at")
+
+
+def _nothing_to_compare(found: sweep.Sweep) -> Problem:
+    remedy = "give a model contrasts: {case vs control: {group: [case, control]}}"
+    message = "a sweep compares contrasts, and no model has one"
+    return Problem(
+        message, file=found.file.name, row=found.file.lines.get(("sweep",)), column="models", remedy=remedy
+    )
 
 
 def _key(study: Study) -> str:

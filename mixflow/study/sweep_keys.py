@@ -69,27 +69,25 @@ def table(file: YamlFile, kind: str, path: Path) -> Iterator[dict[str, Value]]:
         raise MixflowError(Problem("there is no such table", **place, value=str(path), remedy=remedy))
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     separator = "\t" if lines and "\t" in lines[0] else ","
-    header, *rows = list(csv.reader(lines, delimiter=separator)) or [[]]
-    rows = [row for row in rows if any(cell.strip() for cell in row)]
+    header, *below = list(csv.reader(lines, delimiter=separator)) or [[]]
+    rows = {line: row for line, row in enumerate(below, start=2) if any(cell.strip() for cell in row)}
     problems = list(_shape(path, header, rows))
     if problems:
         raise MixflowError(problems)
-    for number, row in enumerate(rows, start=2):
-        yield {
-            key: _cell(file, path, number, key, cell.strip()) for key, cell in zip(header, row, strict=True)
-        }
+    for line, row in rows.items():
+        yield {key: _cell(file, path, line, key, cell.strip()) for key, cell in zip(header, row, strict=True)}
 
 
-def _shape(path: Path, header: list[str], rows: list[list[str]]) -> Iterator[Problem]:
+def _shape(path: Path, header: list[str], rows: dict[int, list[str]]) -> Iterator[Problem]:
     for key in sorted({key for key in header if header.count(key) > 1 or not key}):
         yield Problem(
             "a column needs a name of its own", file=str(path), row=1, column=key, remedy="rename it"
         )
-    for number, row in enumerate(rows, start=2):
+    for line, row in rows.items():
         if len(row) != len(header):
             remedy = "put a cell with a separator in it between quotes"
             message = f"{len(row)} cells where the header has {len(header)}"
-            yield Problem(message, file=str(path), row=number, remedy=remedy)
+            yield Problem(message, file=str(path), row=line, remedy=remedy)
     if not rows:
         remedy = "a header of keys of the config, and below it a row for each combination"
         yield Problem("the table has no rows", file=str(path), remedy=remedy)

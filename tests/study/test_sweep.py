@@ -103,6 +103,20 @@ def test_values_that_the_schema_refuses_are_told_once_with_key_value_and_line(tm
     assert "in 2 of 4 combinations" in problem.message and "did you mean `z`" in (problem.remedy or "")
 
 
+def test_a_sweep_without_contrasts_has_nothing_to_compare(tmp_path: Path) -> None:
+    plain = {"formula": "~ group", "contrasts": {"any": {"group": "omnibus"}}}
+    (problem,) = validate(written(tmp_path, {"seed": [1, 2]}, models={"plain": plain}))
+    assert "no model has one" in problem.message and problem.row is not None
+    plain = {**plain, "contrasts": {"pairs": {"group": "all pairs"}}}
+    assert validate(written(tmp_path, {"seed": [1, 2]}, models={"plain": plain})) == []
+
+
+def test_blank_lines_of_a_table_are_passed_over_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("seed,report.top\n1,2\n\n3\n")
+    (problem,) = refused(tmp_path, "c.csv")
+    assert problem.row == 4
+
+
 def test_values_that_the_data_refuse_are_told_where_they_stand(tmp_path: Path) -> None:
     path = written(tmp_path, {"preprocess.transform": ["none", "log2"], "models.mixed.formula": ["~ grup"]})
     found = {problem.column: problem for problem in validate(path, data=True)}
