@@ -93,29 +93,33 @@ def failing(number: int) -> Fault:
     return act
 
 
-def start(folder: Path, made: Job, faults: Iterable[Fault] = ()) -> tuple[int, Path]:
-    """Fork; the process and the file in which it says what it has to say."""
+def start(folder: Path, work: Callable[[], object], faults: Iterable[Fault] = ()) -> tuple[int, Path]:
+    """Fork a process that works in ``folder``; it, and the file in which it says what it has to say."""
     handle, name = tempfile.mkstemp(prefix="mixflow-said-")
     sys.stdout.flush()
     sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     pid = os.fork()
     if pid == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pytest's own would go on with the tests
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         os.dup2(handle, 1)
         os.dup2(handle, 2)
-        os._exit(_work(folder, made, faults))
+        os._exit(_worked(folder, work, faults))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     os.close(handle)
     return pid, Path(name)
 
 
-def _work(folder: Path, made: Job, faults: Iterable[Fault]) -> int:
+def _worked(folder: Path, work: Callable[[], object], faults: Iterable[Fault]) -> int:
+    """Exit code of the work, as Python itself would give it."""
     code = 0
     try:
         sys.stdout, sys.stderr = (os.fdopen(i, "w", closefd=False) for i in (1, 2))
         os.chdir(folder)
         for fault in faults:
             fault()
-        script = str(ROOT / "workflows" / "scripts" / f"{made.rule}.py")
-        runpy.run_path(script, init_globals={"snakemake": _told(made)})
+        work()
     except SystemExit as end:
         code = int(end.code or 0)
     except BaseException:
@@ -124,6 +128,12 @@ def _work(folder: Path, made: Job, faults: Iterable[Fault]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     return code
+
+
+def _script(made: Job) -> None:
+    """The rule's own script."""
+    script = str(ROOT / "workflows" / "scripts" / f"{made.rule}.py")
+    runpy.run_path(script, init_globals={"snakemake": _told(made)})
 
 
 def _told(made: Job) -> SimpleNamespace:
@@ -140,25 +150,25 @@ def _told(made: Job) -> SimpleNamespace:
 
 
 def wait(pid: int, said: Path, began: float) -> Ended:
-    """Wait for a child; one that hangs is killed and fails the test."""
-    while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            break
-        if time.monotonic() - began > LIMIT:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            raise AssertionError(f"the job hung:\n{said.read_text()}")
-        time.sleep(0.005)
-    text = said.read_text(errors="replace")
-    said.unlink()
+    """Wait for a child; one that hangs, or whose test is interrupted, is killed."""
+    try:
+        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            assert time.monotonic() - began < LIMIT, f"the job hung:\n{said.read_text()}"
+            time.sleep(0.005)
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        _, status = os.waitpid(pid, 0)
+        text = said.read_text(errors="replace")
+        said.unlink()
     return Ended(os.waitstatus_to_exitcode(status), text, time.monotonic() - began)
 
 
 def run(folder: Path, made: Job, *faults: Fault, after: float | None = None, send: int = 9) -> Ended:
     """Run a job to its end, or send it a signal ``after`` seconds."""
     began = time.monotonic()
-    pid, said = start(folder, made, faults)
+    pid, said = start(folder, lambda: _script(made), faults)
     if after is not None:
         while time.monotonic() - began < after:
             done = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)

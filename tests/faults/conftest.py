@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
-import subprocess
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import mixflow
-from tests.faults import child, study
+from tests.faults import child, runs, study
 from tests.faults.ledger import LEDGER, Ledger
 from tests.faults.moments import SEED
 
@@ -26,10 +26,10 @@ BEGAN = time.monotonic()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test injects many faults, one after the other, and may do so on a busy machine."""
+    """No test may hang; one injects many faults, one after the other, and may do so on a busy machine."""
     for item in items:
         if item.get_closest_marker("faults"):
-            item.add_marker(pytest.mark.timeout(1800), append=False)
+            item.add_marker(pytest.mark.timeout(900), append=False)
 
 
 def pytest_report_header() -> str:
@@ -39,6 +39,14 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def ledger() -> Ledger:
     return LEDGER
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ends_in_order() -> Iterator[None]:
+    """SIGTERM ends the suite as Ctrl-C does: what it mounted and started is taken away again."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,10 +66,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(os.environ[REUSED])
     folder = tmp_path_factory.mktemp("undisturbed")
     study.write(folder)
-    command = [sys.executable, "-m", "mixflow.cli", "run", "--cores", "2"]
-    environment = {**os.environ, "PYTHONPATH": str(study.ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stdout + done.stderr
+    runs.finished(folder)
     return folder
 
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from mixflow.pipeline import codehash
 from tests.faults import child, study
 from tests.faults.child import Ended
-
-EVERYTHING = set(study.RULES)
 
 
 def rules(folder: Path, *faults: Callable[[], object], words: tuple[str, ...] = ()) -> set[str]:
@@ -32,44 +25,11 @@ def rules(folder: Path, *faults: Callable[[], object], words: tuple[str, ...] = 
 
 def snakemake(folder: Path, *words: str, faults: tuple[Callable[[], object], ...] = ()) -> Ended:
     """Snakemake with the project's Snakefile and the config of ``folder``."""
-    handle, name = tempfile.mkstemp(prefix="mixflow-said-")
-    pid = os.fork()
-    if pid == 0:
-        os.dup2(handle, 1)
-        os.dup2(handle, 2)
-        os._exit(_work(folder, words, faults))
-    os.close(handle)
-    return child.wait(pid, Path(name), time.monotonic())
+    from snakemake.cli import main
 
-
-def _work(folder: Path, words: tuple[str, ...], faults: tuple[Callable[[], object], ...]) -> int:
-    code = 0
-    try:
-        sys.stdout, sys.stderr = (os.fdopen(i, "w", closefd=False) for i in (1, 2))
-        os.chdir(folder)
-        for fault in faults:
-            fault()
-        from snakemake.cli import main
-
-        main(
-            [
-                "--snakefile",
-                str(study.ROOT / "Snakefile"),
-                "--configfile",
-                "config.yaml",
-                "--cores",
-                "2",
-                *words,
-            ]
-        )
-    except SystemExit as end:
-        code = int(end.code or 0)
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return code
+    asked = ["--snakefile", str(study.ROOT / "Snakefile"), "--configfile", "config.yaml", "--cores", "2"]
+    began = time.monotonic()
+    return child.wait(*child.start(folder, lambda: main([*asked, *words]), faults), began)
 
 
 def edited(package: Path, module: str) -> Callable[[], None]:
@@ -82,18 +42,3 @@ def edited(package: Path, module: str) -> Callable[[], None]:
         codehash.imports.cache_clear()
 
     return fault
-
-
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """`mixflow run` in a process of its own."""
-    return subprocess.run(
-        command(*words), cwd=folder, env=environment(), capture_output=True, text=True, timeout=280
-    )
-
-
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "mixflow.cli", "run", "--cores", "2", *words]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(study.ROOT)}

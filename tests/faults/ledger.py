@@ -10,6 +10,7 @@ from pathlib import Path
 
 HEAD = ("rule", "fault", "times tried", "ended equal", "stopped with a message", "lost or wrong")
 EQUAL, STOPPED = "equal", "stopped"
+"""How a trial ended: the counts of `Cell` that are not a loss."""
 
 
 @dataclass
@@ -51,6 +52,7 @@ class Ledger:
     """All cells, in the order of their first trial."""
 
     cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
+    ended: list[tuple[Cell, str]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
     @contextmanager
@@ -63,16 +65,21 @@ class Ledger:
         except BaseException:
             cell.wrong += 1
             raise
-        if trial.ended == EQUAL:
-            cell.equal += 1
-        else:
-            cell.stopped += 1
+        setattr(cell, trial.ended, getattr(cell, trial.ended) + 1)
+        self.ended.append((cell, trial.ended))
 
-    def spoiled(self, keys: Sequence[tuple[str, str]]) -> None:
-        """Trials whose common end was wrong after all: each counts as lost or wrong."""
-        for key in keys:
-            cell = self.cells[key]
-            cell.equal, cell.stopped, cell.wrong = 0, 0, cell.tried
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Trials of this block have one end in common: where the block fails, each of them was lost or wrong."""
+        began = len(self.ended)
+        try:
+            yield
+        except BaseException:
+            for cell, ended in self.ended[began:]:
+                setattr(cell, ended, getattr(cell, ended) - 1)
+                cell.wrong += 1
+            del self.ended[began:]
+            raise
 
     def rows(self, order: Sequence[str]) -> list[tuple[str, str, int, int, int, int]]:
         """The table, by rule."""
@@ -88,7 +95,7 @@ class Ledger:
         (folder / "faults.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         table = ["| " + " | ".join(HEAD) + " |", "|---|---|---:|---:|---:|---:|"]
         table += ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-        total = [sum(row[i] for row in rows) for i in range(2, 6)]
+        total = [sum(numbers) for numbers in zip(*(row[2:] for row in rows), strict=True)]
         table.append("| **all** | " + " | ".join(map(str, [f"{len(rows)} cells", *total])) + " |")
         left = [f"- not run here: {reason}" for reason in self.skipped]
         (folder / "faults.md").write_text("\n".join([words, *table, "", *left]).rstrip() + "\n", "utf-8")

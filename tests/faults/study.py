@@ -139,6 +139,12 @@ def without_outputs(folder: Path, made: Job) -> None:
         atomic.remove(folder / path)
 
 
+def from_rule(folder: Path, rule: str) -> None:
+    """Everything that this rule makes, and what is made from it, is to be made again."""
+    for each in ("check", "report") if rule == "check" else RULES[RULES.index(rule) :]:
+        without_outputs(folder, job(each))
+
+
 def leftovers(folder: Path) -> list[str]:
     """Temporaries of writes that never ended; none may outlive the next run."""
     results = folder / PATHS.results

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.faults import dry, study
+from tests.faults import runs, study
 from tests.faults.ledger import Ledger
-from tests.faults.test_run import _begun
-from tests.slurm.node import PARTITION, Node, missing, running, wait_until
+from tests.slurm.node import PARTITION, UP, Node, missing, running, wait_until
 
 pytestmark = pytest.mark.faults
 QUICK = ["--latency-wait", "10", "--seconds-between-status-checks", "2"]
@@ -55,35 +51,18 @@ def test_killed_for_memory_and_submitted_again_with_more(
     (tmp_path / "killed").mkdir()
     (tmp_path / "submit.py").write_text(WATCHED)
     submit = f"{sys.executable} submit.py {{rule}} {{resources.mem_mb}}"
-    words = [
-        "--executor",
-        "cluster-generic",
-        "--cluster-generic-submit-cmd",
-        submit,
-        "--jobs",
-        "2",
-        "--retries",
-        "2",
-    ]
-    done = subprocess.run(
-        dry.command(*words, *QUICK),
-        cwd=tmp_path,
-        env=dry.environment(),
-        capture_output=True,
-        text=True,
-        timeout=880,
-    )
-    asked: dict[str, list[int]] = {}
-    for line in (tmp_path / "asked").read_text().splitlines():
-        asked.setdefault(line.split()[0], []).append(int(line.split()[1]))
-    killed = {path.name for path in (tmp_path / "killed").iterdir()}
-    for rule in study.RULES:
-        with ledger.trial(rule, fault) as trial:
-            assert done.returncode == 0, done.stdout + done.stderr
-            assert rule in killed, asked
-            assert max(asked[rule]) >= 1.9 * min(asked[rule])
-            assert study.results(tmp_path) == study.results(finished)
-            trial.equal()
+    words = ["--executor", "cluster-generic", "--cluster-generic-submit-cmd", submit]
+    with ledger.together():
+        runs.finished(tmp_path, *words, "--jobs", "2", "--retries", "2", *QUICK, seconds=800)
+        asked: dict[str, list[int]] = {}
+        for line in (tmp_path / "asked").read_text().splitlines():
+            asked.setdefault(line.split()[0], []).append(int(line.split()[1]))
+        for rule in study.RULES:
+            with ledger.trial(rule, fault) as trial:
+                assert (tmp_path / "killed" / rule).exists(), asked
+                assert max(asked[rule]) >= 1.9 * min(asked[rule])
+                trial.equal()
+        assert study.results(tmp_path) == study.results(finished)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +73,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield started
 
 
-def _submitted(folder: Path, node: Node, *words: str) -> subprocess.Popen[str]:
+def _submitted(folder: Path, node: Node, *words: str) -> AbstractContextManager[runs.Run]:
+    """A run of what comes from the fit up to the gather, through Slurm."""
+    study.from_rule(folder, "fit")
     more = [
         "--profile",
         "slurm",
@@ -105,52 +86,40 @@ def _submitted(folder: Path, node: Node, *words: str) -> subprocess.Popen[str]:
         "gather",
     ]
     more += ["--default-resources", f"slurm_partition={PARTITION}"]
-    environment = {**node.environment(), "PYTHONPATH": str(study.ROOT)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(dry.command(*more, *words), cwd=folder, env=environment, **pipes)
+    return runs.started(folder, *more, *words, environment=node.environment())
 
 
-def _ends_equal(folder: Path, run: subprocess.Popen[str], truth: dict) -> None:
-    out, _ = run.communicate(timeout=600)
-    assert run.returncode == 0, out
+def _ends_equal(run: runs.Run, truth: dict) -> None:
+    ended = run.end(600)
+    assert ended.code == 0, ended.text
     for rule in ("fit", "gather"):
-        assert study.content(folder, list(study.job(rule).outputs.values())) == truth[rule]
-
-
-def _without_fits(folder: Path) -> None:
-    for path in [*study.shards(), study.PATHS.model(study.MODEL)]:
-        study.atomic.remove(folder / path)
+        assert study.content(run.folder, list(study.job(rule).outputs.values())) == truth[rule]
 
 
 @pytest.mark.parametrize("power", [True, False], ids=["jobs-lost", "jobs-live"])
-@pytest.mark.parametrize("rule", ["fit", "gather"])
-def test_lost_node(rule: str, power: bool, node: Node, folder: Path, truth: dict, ledger: Ledger) -> None:
-    """slurmd is killed, with or without the jobs on the node, and started again."""
+def test_lost_node(power: bool, node: Node, folder: Path, truth: dict, ledger: Ledger) -> None:
+    """slurmd is killed in the fit and again in the gather, with or without the jobs on the node, and comes back."""
     fault = f"node of Slurm lost with its jobs {'ended' if power else 'living on'}, then started again"
-    _without_fits(folder)
-    with ledger.trial(rule, fault) as trial:
-        run = _submitted(folder, node)
-        _begun(folder, rule, run)  # type: ignore[arg-type]
-        node.kill_slurmd()
-        if power:
-            node.kill_jobs()
-            wait_until(
-                lambda: node.state() not in ("idle", "mixed", "allocated"), 90, "the node counts as lost"
-            )
-        time.sleep(2)
-        node.start_slurmd()
-        _ends_equal(folder, run, truth)
-        trial.equal()
+    with ledger.together(), _submitted(folder, node) as run:
+        for rule in ("fit", "gather"):
+            with ledger.trial(rule, fault) as trial:
+                run.begun(rule)
+                node.kill_slurmd()
+                if power:
+                    node.kill_jobs()
+                    wait_until(lambda: node.state() not in UP, 90, "the node counts as lost")
+                time.sleep(2)
+                node.start_slurmd()
+                trial.equal()
+        _ends_equal(run, truth)
 
 
 def test_time_limit_of_slurm(node: Node, folder: Path, truth: dict, ledger: Ledger) -> None:
     """A job that hangs is ended by Slurm after its minute, and submitted again."""
-    _without_fits(folder)
     with ledger.trial("gather", "time limit of Slurm, then submitted again") as trial:
-        run = _submitted(folder, node, "--set-resources", "gather:runtime=1")
-        hanging: psutil.Process = _begun(folder, "gather", run)  # type: ignore[arg-type]
-        os.kill(hanging.pid, signal.SIGSTOP)
-        _ends_equal(folder, run, truth)
+        with _submitted(folder, node, "--set-resources", "gather:runtime=1") as run:
+            run.begun("gather").suspend()
+            _ends_equal(run, truth)
         states = {job["JobState"] for job in node.jobs()}
         assert "TIMEOUT" in states, states
         trial.equal()

@@ -29,13 +29,15 @@ INSTALL = f"RUNLEVEL=1 apt-get install -y --no-install-recommends {' '.join(PACK
 """How root gets them on Debian and Ubuntu; RUNLEVEL=1 keeps the packages from starting their own daemons."""
 PARTITION = "main"
 ACCOUNT = "mixflow"
+UP = ("idle", "mixed", "allocated")
+"""States of a node on which jobs run or can."""
 CONF = """\
 ClusterName=mixflowtest
 SlurmctldHost=localhost(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/munge.sock
+AuthInfo=socket={folder}/munge/munge.sock,cred_expire={requeue_s}
 CredType=cred/munge
 SlurmctldPort={controller_port}
 SlurmdPort={node_port}
@@ -77,12 +79,16 @@ def missing() -> str:
 
 @dataclass
 class Node:
-    """A one-node Slurm in ``folder``; see `running`. ``node_timeout_s``: silence before it counts as lost."""
+    """A one-node Slurm in ``folder``; see `running`.
+
+    ``node_timeout_s``: silence before the node counts as lost; ``requeue_s``: how long a job of a lost node waits.
+    """
 
     folder: Path
     cpus: int = field(default_factory=lambda: min(os.cpu_count() or 1, 4))
     memory_mb: int = 8000
     node_timeout_s: int = 10
+    requeue_s: int = 20
 
     def environment(self, **more: str) -> dict[str, str]:
         """Environment in which Slurm's programs, and jobs that call srun, find this Slurm."""
@@ -102,7 +108,7 @@ class Node:
     def start_slurmd(self) -> None:
         """Start the daemon of the node (again) and wait until jobs can run on it."""
         self._call("slurmd", "-f", str(self.folder / "slurm.conf"), "-N", "localhost")
-        wait_until(lambda: self.state() in ("idle", "mixed", "allocated"), 60, "the node is up")
+        wait_until(lambda: self.state() in UP, 60, "the node is up")
 
     def kill_slurmd(self) -> None:
         """End the daemon of the node without a chance to tidy, as a lost node does; its jobs live on."""
