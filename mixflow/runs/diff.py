@@ -33,13 +33,12 @@ class Difference:
     after: str
     changes: list[Change] = field(default_factory=list)
     models: list[ModelChange] = field(default_factory=list)
-    results_compared: bool = True
 
     @property
     def same_results(self) -> bool:
-        """Whether results were compared and none differ."""
+        """Whether nothing of the results differs."""
         told = [c for c in self.changes if c.section in ("tables", "data", "analyses", "models")]
-        return self.results_compared and not told and all(model.same for model in self.models)
+        return not told and all(model.same for model in self.models)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python for JSON; numbers that are not finite as None."""
@@ -67,8 +66,9 @@ def diff(before: Origin, after: Origin, top: int = 10) -> Difference:
     if before.tree is None or after.tree is None:
         if not (before.expected and after.expected):
             remedy = "keep report.html, tables and study.zarr together, or name the study.zarr"
-            raise MixflowError(Problem("neither store nor tables are known", file=names[0], remedy=remedy))
-        return Difference(*names, changes + _tables(before, after), results_compared=True)
+            bare = next(run.path for run in (before, after) if not run.expected)
+            raise MixflowError(Problem("neither store nor tables are known", file=str(bare), remedy=remedy))
+        return Difference(*names, changes + _tables(before, after))
     told = [Change(*change) for change in results.data(before.tree, after.tree)]
     return Difference(*names, changes + told, results.models(before.tree, after.tree, top))
 
