@@ -172,6 +172,8 @@ def other_software(run: Origin) -> list[str]:
     codes = {step["code"] for step in run.steps if step["code"]}
     commits = sorted({step["git_commit"][:12] for step in run.steps if step["git_commit"]})
     if codes != {software.source()}:
-        here = str(software.git()["git_commit"])[:12] or "installed package"
+        git = software.git()
+        here = str(git["git_commit"])[:12] or "installed package"
+        here += ", with changes" if git["git_dirty"] else ""
         told.append(f"mixflow's code was {', '.join(commits) or 'not recorded'}, is {here}")
     return told
