@@ -78,6 +78,10 @@ class Costs:
         self._study, self._plan, self._paths = study, plan, paths
         self._cache: dict[tuple[str, str], Measured | None] = {}
 
+    def asked(self, step: str) -> dict[str, Asked]:
+        """The `resources:` of the rule of ``step``."""
+        return {"mem_mb": self.mem_mb(step), "runtime": self.runtime(step), "attempt": attempt_of}
+
     def mem_mb(self, step: str) -> Asked:
         """Megabytes for a job of ``step``, with Snakemake's own; doubled with each attempt."""
 
@@ -157,6 +161,11 @@ def greatest(files: Iterable[Path], paths: Paths, newest: float) -> Measured | N
         return None
     logs = [_peak(paths.logs / path.relative_to(paths.benchmarks).with_suffix(".log")) for path in seen]
     return Measured(max(*(u.mb for u in used), *logs), max(u.seconds for u in used))
+
+
+def attempt_of(wildcards: Any, attempt: int = 1) -> int:
+    """Which attempt a job is, for the job itself (`mixflow.pipeline.refused`); Snakemake tells it in resources only."""
+    return attempt
 
 
 def asked_mb(need: float, attempt: int) -> int:

@@ -8,12 +8,12 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from mixflow.errors import MixflowError
-from mixflow.pipeline import stopped
+from mixflow.pipeline import refused, stopped
 from mixflow.study import config as config_module
 from mixflow.study.config import Study
 
@@ -43,14 +43,24 @@ def pin_threads(count: int) -> None:
     os.environ.update({name: str(count) for name in THREAD_VARIABLES})
 
 
+def of(snakemake: Any, step: str, gpu: bool = False) -> AbstractContextManager[Callable[[str], None]]:
+    """`running` for the job of a rule, as its script is handed it by Snakemake."""
+    attempt = int(snakemake.resources.get("attempt", 1))
+    follows = refused.hash_of(snakemake.params.items())
+    return running(snakemake.log[0], snakemake.threads, step, gpu, attempt, follows)
+
+
 @contextmanager
-def running(log: Path | str, threads: int, step: str, gpu: bool = False) -> Iterator[Callable[[str], None]]:
+def running(
+    log: Path | str, threads: int, step: str, gpu: bool = False, attempt: int = 1, follows: str = ""
+) -> Iterator[Callable[[str], None]]:
     """Run a step of the workflow: lines of the logger `mixflow` go to the file ``log``.
 
     Computes on an NVIDIA card with ``gpu`` (the job was given one, `resources: gpu`), else on the processor alone.
 
     Yields a function that takes the step's closing sentence, for the log and as one line for the terminal.
-    A MixflowError ends the process with code 1 and its list of problems on the error stream and in the log.
+    A MixflowError ends the process with code 1 and its list of problems on the error stream and in the log; so does
+    an ``attempt`` after one that refused the same input (``follows``, `mixflow.pipeline.refused`), before it begins.
     """
     pin_threads(threads)
     os.environ.setdefault("JAX_PLATFORMS", "cuda,cpu" if gpu else "cpu")
@@ -65,6 +75,7 @@ def running(log: Path | str, threads: int, step: str, gpu: bool = False) -> Iter
 
     with _logged_or_told(log, step):
         LOGGER.info("%s begins with %d thread(s)", step, threads)
+        _end_as_before(step, refused.before(log, attempt, follows))
         try:
             with stopped.told(step):
                 yield done
@@ -74,11 +85,20 @@ def running(log: Path | str, threads: int, step: str, gpu: bool = False) -> Iter
             sys.exit(128 + ended.number)
         except MixflowError as error:
             LOGGER.error("stopped:\n%s", error)
+            refused.note(log, follows, error)
             print(f"mixflow  {step} stopped:\n{error}", file=sys.stderr, flush=True)
             sys.exit(1)
         except Exception:
             LOGGER.exception("failed; if the input is not to blame, this is a defect of mixflow: report it")
             raise
+
+
+def _end_as_before(step: str, problems: str) -> None:
+    """End where the attempt before this one refused the same input for these problems."""
+    if problems:
+        LOGGER.error("stopped:\n%s", problems)
+        print(f"mixflow  {step} stopped, as in the attempt before:\n{problems}", file=sys.stderr, flush=True)
+        sys.exit(1)
 
 
 @contextmanager

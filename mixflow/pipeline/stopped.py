@@ -44,7 +44,7 @@ SIGNALS = {
 
 def problem(error: BaseException, step: str) -> Problem | None:
     """``error``, or what stands behind it, as a Problem where it is the machine's; else None."""
-    for each in _behind(error):
+    for each in behind(error):
         if isinstance(each, MemoryError) or "RESOURCE_EXHAUSTED" in str(each):
             remedy = f"{AGAIN.partition(';')[0]} {MEMORY.format(step=step)}"
             return Problem(f"step {step} ran out of memory", value=_first_line(each), remedy=remedy)
@@ -89,7 +89,7 @@ def _ender(step: str) -> Callable[[int, FrameType | None], None]:
     return end
 
 
-def _behind(error: BaseException) -> Iterator[BaseException]:
+def behind(error: BaseException) -> Iterator[BaseException]:
     """The error and those that it was raised from."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]

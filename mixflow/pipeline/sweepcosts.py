@@ -19,6 +19,7 @@ from mixflow.pipeline.costs import (
     Measured,
     asked_mb,
     asked_minutes,
+    attempt_of,
     greatest,
 )
 
@@ -37,6 +38,22 @@ class SweepCosts:
     def __init__(self, sweep: Sweeps):
         self._sweep = sweep
         self._cache: dict[str, Measured | None] = {}
+
+    def asked(self, step: str) -> dict[str, Asked]:
+        """The `resources:` of the rule of a shared step or of a step of one combination."""
+        return {"mem_mb": self.mem_mb(step), "runtime": self.runtime(step), "attempt": attempt_of}
+
+    def asked_of_fits(self, keys: Sequence[str]) -> dict[str, Asked]:
+        """The `resources:` of a job of the fits with the hashes ``keys``."""
+        return {"mem_mb": self.fits_mb(keys), "runtime": self.fits_runtime(keys), "attempt": attempt_of}
+
+    def asked_of_all(self, step: str, names: Sequence[str]) -> dict[str, Asked]:
+        """The `resources:` of a job of `combine`, `compare` or `check` of the combinations ``names``."""
+        return {
+            "mem_mb": self.all_mb(step, names),
+            "runtime": self.all_runtime(step, names),
+            "attempt": attempt_of,
+        }
 
     def mem_mb(self, step: str) -> Asked:
         """Megabytes for a job of a shared step (wildcard `node`) or of a step of one `combination`."""

@@ -33,6 +33,7 @@ FITS, FITS_BYTES = 10, 10_000_000
 FILES = ("tests.tsv", "config.yaml")
 """What each combination has beside its stores."""
 BEFORE = {
+    "check": (),
     "ingest": (),
     "preprocess": ("ingest",),
     "batch": ("ingest", "preprocess"),

@@ -45,7 +45,7 @@ def test_each_rule_of_the_workflow_has_its_cost() -> None:
     rules = Path(__file__).parents[2] / "workflows" / "rules"
     text = "".join(path.read_text() for path in rules.glob("*.smk"))
     for step in costs.COSTS:
-        assert f'STUDY.costs.mem_mb("{step}")' in text and f'STUDY.costs.runtime("{step}")' in text
+        assert f'STUDY.costs.asked("{step}")' in text
     assert text.count("rule ") - text.count("rule module") >= len(costs.COSTS)
 
 

@@ -236,6 +236,23 @@ def test_bad_data_stop_the_run_with_their_place(tmp_path: Path) -> None:
     assert not (tmp_path / "results" / "tiny" / "study.zarr").exists()
 
 
+def test_refused_data_are_not_read_again_by_a_retry_and_mended_data_are(tmp_path: Path) -> None:
+    tiny.write(tmp_path, models=ONE_MODEL)
+    table = tmp_path / "table.tsv"
+    well = table.read_text()
+    table.write_text(re.sub(r"^(P0002\t)[^\t]+", r"\1#NAME?", well, flags=re.MULTILINE))
+    words = mixflow_run("--retries", "1", "--until", "check")
+    done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.count("table.tsv, row 4") == 2
+    assert (
+        done.stderr.count("check stopped") == done.stderr.count("check stopped, as in the attempt") + 1 == 2
+    )
+    table.write_text(well)
+    done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0 and "stopped" not in done.stderr, done.stderr
+    assert not list((tmp_path / ".snakemake" / "mixflow-refused").iterdir())
+
+
 def test_killed_at_any_step_and_resumed_the_results_are_the_same(finished: Path, tmp_path: Path) -> None:
     tiny.write(tmp_path, models=ONE_MODEL)
     for log in ("ingest.log", "fit/mixed.1-of-1.log", "gather/mixed.log"):

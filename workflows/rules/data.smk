@@ -17,8 +17,7 @@ rule check:
         "../envs/mixflow.yaml"
     threads: all_cores
     resources:
-        mem_mb=STUDY.costs.mem_mb("check"),
-        runtime=STUDY.costs.runtime("check"),
+        **STUDY.costs.asked("check"),
     params:
         config=STUDY.config,
         settings=STUDY.settings("check"),
@@ -40,8 +39,7 @@ rule ingest:
     conda:
         "../envs/mixflow.yaml"
     resources:
-        mem_mb=STUDY.costs.mem_mb("ingest"),
-        runtime=STUDY.costs.runtime("ingest"),
+        **STUDY.costs.asked("ingest"),
     params:
         config=STUDY.config,
         settings=STUDY.settings("ingest"),
@@ -63,8 +61,7 @@ rule preprocess:
     conda:
         "../envs/mixflow.yaml"
     resources:
-        mem_mb=STUDY.costs.mem_mb("preprocess"),
-        runtime=STUDY.costs.runtime("preprocess"),
+        **STUDY.costs.asked("preprocess"),
     params:
         config=STUDY.config,
         settings=STUDY.settings("preprocess"),
@@ -86,8 +83,7 @@ rule batch:
     conda:
         "../envs/mixflow.yaml"
     resources:
-        mem_mb=STUDY.costs.mem_mb("batch"),
-        runtime=STUDY.costs.runtime("batch"),
+        **STUDY.costs.asked("batch"),
     params:
         config=STUDY.config,
         settings=STUDY.settings("batch"),

@@ -14,8 +14,7 @@ rule fit:
     conda:
         "../envs/mixflow.yaml"
     resources:
-        mem_mb=STUDY.costs.mem_mb("fit"),
-        runtime=STUDY.costs.runtime("fit"),
+        **STUDY.costs.asked("fit"),
     params:
         config=STUDY.config,
         settings=lambda wildcards: STUDY.fit_settings(wildcards.model),
@@ -38,8 +37,7 @@ rule gather:
     conda:
         "../envs/mixflow.yaml"
     resources:
-        mem_mb=STUDY.costs.mem_mb("gather"),
-        runtime=STUDY.costs.runtime("gather"),
+        **STUDY.costs.asked("gather"),
     params:
         config=STUDY.config,
         settings=lambda wildcards: STUDY.gather_settings(wildcards.model),
@@ -63,8 +61,7 @@ rule analyse:
     conda:
         "../envs/mixflow.yaml"
     resources:
-        mem_mb=STUDY.costs.mem_mb("analyse"),
-        runtime=STUDY.costs.runtime("analyse"),
+        **STUDY.costs.asked("analyse"),
     params:
         config=STUDY.config,
         settings=lambda wildcards: STUDY.analyse_settings(wildcards.model),
@@ -89,8 +86,7 @@ rule assemble:
     conda:
         "../envs/mixflow.yaml"
     resources:
-        mem_mb=STUDY.costs.mem_mb("assemble"),
-        runtime=STUDY.costs.runtime("assemble"),
+        **STUDY.costs.asked("assemble"),
     params:
         config=STUDY.config,
         settings=STUDY.settings("assemble"),

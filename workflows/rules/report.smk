@@ -26,8 +26,7 @@ rule report:
     conda:
         "../envs/mixflow.yaml"
     resources:
-        mem_mb=STUDY.costs.mem_mb("report"),
-        runtime=STUDY.costs.runtime("report"),
+        **STUDY.costs.asked("report"),
     params:
         config=STUDY.config,
         settings=STUDY.settings("report"),

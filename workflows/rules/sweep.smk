@@ -16,11 +16,11 @@ use rule check as sweep_check with:
     benchmark:
         PATHS.benchmarks / "sweep" / "check.jsonl"
     resources:
-        mem_mb=SWEEP.costs.all_mb("check", SWEEP.names),
-        runtime=SWEEP.costs.all_runtime("check", SWEEP.names),
+        **SWEEP.costs.asked_of_all("check", SWEEP.names),
     params:
         config=SWEEP.config,
         settings=SWEEP.combine_settings(SWEEP.names),
+        upstream=SWEEP.upstream("check", SWEEP.names),
         code=setup.code("check"),
 
 
@@ -36,8 +36,7 @@ use rule ingest as sweep_ingest with:
     wildcard_constraints:
         node=SWEEP.pattern("ingest"),
     resources:
-        mem_mb=SWEEP.costs.mem_mb("ingest"),
-        runtime=SWEEP.costs.runtime("ingest"),
+        **SWEEP.costs.asked("ingest"),
     params:
         config=SWEEP.config,
         upstream=lambda wildcards: SWEEP.behind("ingest", wildcards.node),
@@ -56,8 +55,7 @@ use rule preprocess as sweep_preprocess with:
     wildcard_constraints:
         node=SWEEP.pattern("preprocess"),
     resources:
-        mem_mb=SWEEP.costs.mem_mb("preprocess"),
-        runtime=SWEEP.costs.runtime("preprocess"),
+        **SWEEP.costs.asked("preprocess"),
     params:
         config=SWEEP.config,
         upstream=lambda wildcards: SWEEP.behind("preprocess", wildcards.node),
@@ -76,8 +74,7 @@ use rule batch as sweep_batch with:
     wildcard_constraints:
         node=SWEEP.pattern("batch"),
     resources:
-        mem_mb=SWEEP.costs.mem_mb("batch"),
-        runtime=SWEEP.costs.runtime("batch"),
+        **SWEEP.costs.asked("batch"),
     params:
         config=SWEEP.config,
         upstream=lambda wildcards: SWEEP.behind("batch", wildcards.node),
@@ -98,8 +95,7 @@ use rule fit as sweep_fit with:
         node=SWEEP.pattern("fit"),
         model=SWEEP.model_pattern,
     resources:
-        mem_mb=SWEEP.costs.mem_mb("fit"),
-        runtime=SWEEP.costs.runtime("fit"),
+        **SWEEP.costs.asked("fit"),
     params:
         config=SWEEP.config,
         upstream=lambda wildcards: SWEEP.behind("fit", wildcards.node),
@@ -122,8 +118,7 @@ for number, keys in enumerate(SWEEP.fit_batches, start=1):
         conda:
             "../envs/mixflow.yaml"
         resources:
-            mem_mb=SWEEP.costs.fits_mb(keys),
-            runtime=SWEEP.costs.fits_runtime(keys),
+            **SWEEP.costs.asked_of_fits(keys),
         params:
             config=SWEEP.config,
             nodes=keys,
@@ -151,8 +146,7 @@ for number, names in enumerate(SWEEP.batches, start=1):
         conda:
             "../envs/mixflow.yaml"
         resources:
-            mem_mb=SWEEP.costs.all_mb("combine", names),
-            runtime=SWEEP.costs.all_runtime("combine", names),
+            **SWEEP.costs.asked_of_all("combine", names),
         params:
             config=SWEEP.config,
             names=names,
@@ -181,8 +175,7 @@ rule compare:
     conda:
         "../envs/mixflow.yaml"
     resources:
-        mem_mb=SWEEP.costs.all_mb("compare", SWEEP.names),
-        runtime=SWEEP.costs.all_runtime("compare", SWEEP.names),
+        **SWEEP.costs.asked_of_all("compare", SWEEP.names),
     params:
         config=SWEEP.config,
         settings=SWEEP.combine_settings(SWEEP.names),
@@ -202,8 +195,7 @@ use rule assemble as sweep_assemble with:
     benchmark:
         SWEEP.paths("{combination}").benchmarks / "assemble.jsonl"
     resources:
-        mem_mb=SWEEP.costs.mem_mb("assemble"),
-        runtime=SWEEP.costs.runtime("assemble"),
+        **SWEEP.costs.asked("assemble"),
     params:
         config=SWEEP.config,
         settings=lambda wildcards: SWEEP.combine_settings([wildcards.combination]),
@@ -229,8 +221,7 @@ use rule report as sweep_report with:
     benchmark:
         SWEEP.paths("{combination}").benchmarks / "report.jsonl"
     resources:
-        mem_mb=SWEEP.costs.mem_mb("report"),
-        runtime=SWEEP.costs.runtime("report"),
+        **SWEEP.costs.asked("report"),
     params:
         config=SWEEP.config,
         settings=lambda wildcards: SWEEP.combine_settings([wildcards.combination]),

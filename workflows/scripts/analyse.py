@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mixflow.pipeline import job
 
-with job.running(snakemake.log[0], snakemake.threads, "analyse") as done:
+with job.of(snakemake, "analyse") as done:
     from mixflow.pipeline import analyse
 
     study = job.study(snakemake.params.config, snakemake.wildcards)

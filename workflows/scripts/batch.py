@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mixflow.pipeline import job
 
-with job.running(snakemake.log[0], snakemake.threads, "batch") as done:
+with job.of(snakemake, "batch") as done:
     from mixflow.pipeline import batch
 
     study = job.study(snakemake.params.config, snakemake.wildcards)

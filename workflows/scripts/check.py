@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mixflow.pipeline import job
 
-with job.running(snakemake.log[0], snakemake.threads, "check") as done:
+with job.of(snakemake, "check") as done:
     from mixflow.pipeline import check
 
     study = job.study(snakemake.params.config)

@@ -2,7 +2,7 @@
 
 from mixflow.pipeline import job
 
-with job.running(snakemake.log[0], snakemake.threads, "combine") as done:
+with job.of(snakemake, "combine") as done:
     from mixflow.pipeline import combine
 
     study = job.study(snakemake.params.config)

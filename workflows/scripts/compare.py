@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mixflow.pipeline import job
 
-with job.running(snakemake.log[0], snakemake.threads, "compare") as done:
+with job.of(snakemake, "compare") as done:
     from mixflow.pipeline import compare
 
     study = job.study(snakemake.params.config)

@@ -5,7 +5,7 @@ from pathlib import Path
 from mixflow.pipeline import job
 
 gpu = bool(snakemake.resources.get("gpu", 0))
-with job.running(snakemake.log[0], snakemake.threads, "fit", gpu) as done:
+with job.of(snakemake, "fit", gpu) as done:
     from mixflow.pipeline import fit
 
     study = job.study(snakemake.params.config, snakemake.wildcards)

@@ -2,7 +2,7 @@
 
 from mixflow.pipeline import job
 
-with job.running(snakemake.log[0], snakemake.threads, "fits") as done:
+with job.of(snakemake, "fits") as done:
     from mixflow.pipeline import fits
 
     study = job.study(snakemake.params.config)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mixflow.pipeline import job
 
-with job.running(snakemake.log[0], snakemake.threads, "gather") as done:
+with job.of(snakemake, "gather") as done:
     from mixflow.pipeline import gather
 
     study = job.study(snakemake.params.config, snakemake.wildcards)

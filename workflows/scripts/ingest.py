@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mixflow.pipeline import job
 
-with job.running(snakemake.log[0], snakemake.threads, "ingest") as done:
+with job.of(snakemake, "ingest") as done:
     from mixflow.pipeline import ingest
 
     study = job.study(snakemake.params.config, snakemake.wildcards)
