@@ -34,6 +34,7 @@ DISK = {
 MEMORY = (
     "with fewer jobs at once (--cores), or on a cluster with more memory (--set-resources {step}:mem_mb=8000)"
 )
+STARVED = ("RESOURCE_EXHAUSTED", "C error: out of memory", "can't start new thread")
 SIGNALS = {
     signal.SIGTERM: "a time limit, a cancelled job, or a machine that shuts down",
     signal.SIGXCPU: "the limit on processor time",
@@ -45,15 +46,20 @@ SIGNALS = {
 def problem(error: BaseException, step: str) -> Problem | None:
     """``error``, or what stands behind it, as a Problem where it is the machine's; else None."""
     for each in behind(error):
-        if isinstance(each, MemoryError) or "RESOURCE_EXHAUSTED" in str(each):
+        if _starved(each):
             remedy = f"{AGAIN.partition(';')[0]} {MEMORY.format(step=step)}"
             return Problem(f"step {step} ran out of memory", value=_first_line(each), remedy=remedy)
-        if isinstance(each, OSError) and each.errno == errno.ENOMEM:
-            return problem(MemoryError(str(each)), step)
         if isinstance(each, OSError) and each.errno in DISK:
             message, first = DISK[each.errno]
             return Problem(message, file=_place(each), value=each.strerror, remedy=f"{first} {AGAIN}")
     return None
+
+
+def _starved(error: BaseException) -> bool:
+    """Whether there was no memory; libraries have words of their own for that (XLA, pandas, Python's threads)."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return not isinstance(error, MixflowError) and any(words in str(error) for words in STARVED)
 
 
 @contextmanager
@@ -63,7 +69,7 @@ def told(step: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        found = None if isinstance(error, MixflowError) else problem(error, step)
+        found = problem(error, step)  # also behind a MixflowError: a reader may have blamed the file
         if found is None:
             raise
         raise MixflowError(found) from error

@@ -5,6 +5,7 @@ The job's own script in workflows/scripts runs as under Snakemake, with an objec
 
 from __future__ import annotations
 
+import faulthandler
 import mmap
 import os
 import runpy
@@ -37,7 +38,7 @@ class Ended:
 
 
 class _Named(list):
-    """Inputs or outputs as Snakemake gives them to a script: by place and by name."""
+    """Inputs, outputs or params as Snakemake gives them to a script: by place and by name."""
 
     def __init__(self, named: dict[str, Any]):
         super().__init__(named.values())
@@ -45,6 +46,9 @@ class _Named(list):
 
     def get(self, name: str, default: Any = None) -> Any:
         return self.__dict__.get(name, default)
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        return self.__dict__.items()
 
 
 class AtWrite:
@@ -101,7 +105,8 @@ def start(folder: Path, work: Callable[[], object], faults: Iterable[Fault] = ()
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     pid = os.fork()
     if pid == 0:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pytest's own would go on with the tests
+        faulthandler.disable()  # pytest's own, and its handler of SIGTERM, are not the job's
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         os.dup2(handle, 1)
         os.dup2(handle, 2)
@@ -142,7 +147,7 @@ def _told(made: Job) -> SimpleNamespace:
         log=[str(log)],
         threads=1,
         resources={},
-        params=SimpleNamespace(config="config.yaml"),
+        params=_Named({"config": "config.yaml"}),
         input=_Named(made.inputs),
         output=_Named(made.outputs),
         wildcards=SimpleNamespace(**made.wildcards),

@@ -34,6 +34,26 @@ def test_memory_that_ran_out_asks_for_more(tmp_path: Path, capsys) -> None:
     assert "--set-resources gather:mem_mb=" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("can't start new thread"),
+        ValueError("Error tokenizing data. C error: out of memory"),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+    ],
+)
+def test_memory_that_ran_out_is_not_blamed_on_the_file(error: Exception, tmp_path: Path, capsys) -> None:
+    """So a step that only met the limit is tried again with more, and nobody deletes a store that is whole."""
+    with pytest.raises(SystemExit), job.running(tmp_path / "log", 1, "batch"):
+        try:
+            raise error
+        except Exception as behind:
+            raise MixflowError(stopped.Problem("a chunk cannot be read", remedy="delete it")) from behind
+    said = capsys.readouterr().err
+    assert "batch ran out of memory" in said and "--set-resources batch:mem_mb=" in said
+    assert "delete" not in said
+
+
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), job.running(tmp_path / "log", 1, "fit"):
         Path(tmp_path / "absent").read_text()
