@@ -47,14 +47,24 @@ class Sliced:
             start, stop, _ = rows.indices(self.shape[0])
             return self.read(start, max(start, stop))[(slice(None), *rest)]
         if isinstance(rows, (int, np.integer)):
-            at = int(rows) % max(self.shape[0], 1)
+            (at,) = self._numbers(np.array([rows])).tolist()
             return self.read(at, at + 1)[(0, *rest)]
-        numbers = np.asarray(rows)
-        numbers = np.flatnonzero(numbers) if numbers.dtype == bool else numbers % max(self.shape[0], 1)
+        numbers = self._numbers(np.asarray(rows))
         if not len(numbers):
             return self.read(0, 0)[(slice(None), *rest)]
         first = int(numbers.min())
         return self.read(first, int(numbers.max()) + 1)[numbers - first][(slice(None), *rest)]
+
+    def _numbers(self, rows: np.ndarray) -> np.ndarray:
+        """Numbers of features from 0 upwards; IndexError where there is no such feature."""
+        n = self.shape[0]
+        if rows.dtype == bool:
+            if len(rows) != n:
+                raise IndexError(f"{len(rows)} flags for {n} features")
+            return np.flatnonzero(rows)
+        if ((rows < -n) | (rows >= n)).any():
+            raise IndexError(f"a feature from {-n} to {n - 1} is asked for, not {rows.min()} to {rows.max()}")
+        return np.where(rows < 0, rows + n, rows).astype(int)
 
     def columns(self, positions: np.ndarray) -> Sliced:
         """The same for some of the columns."""

@@ -40,8 +40,17 @@ def _is_unfinished(log: Path) -> bool:
 
 def _sentence(log: Path, logs: Path) -> str:
     job = log.relative_to(logs).with_suffix("").as_posix()
+    rule = _rule(job.split("/"))
     return (
         f"{job} was ended from outside, without a word: by the system when memory ran out, by a time limit, or with "
         "its machine. Run again: with fewer jobs at once (--cores), or on a cluster with more memory or time "
-        f"(--set-resources {job.partition('/')[0]}:mem_mb=8000 {job.partition('/')[0]}:runtime=120)."
+        f"(--set-resources {rule}:mem_mb=8000 {rule}:runtime=120)."
     )
+
+
+def _rule(parts: list[str]) -> str:
+    """The rule whose log lies there: in a sweep below `sweep`, by step or by combination."""
+    if parts[0] != "sweep" or len(parts) == 1:
+        return parts[0]
+    name = parts[-1] if parts[-1] in ("assemble", "report") else parts[1]
+    return name if name.partition("_")[0] in ("combine", "fits", "compare") else f"sweep_{name}"

@@ -32,6 +32,26 @@ def test_only_logs_without_an_end_are_told(tmp_path: Path) -> None:
     assert "memory" in sentence and "--set-resources fit:mem_mb=" in sentence
 
 
+@pytest.mark.parametrize(
+    ("log", "rule"),
+    [
+        ("report.log", "report"),
+        ("sweep/check.log", "sweep_check"),
+        ("sweep/ingest/0bbb8d461e0d.log", "sweep_ingest"),
+        ("sweep/fit/0bbb8d461e0d.mixed.1-of-2.log", "sweep_fit"),
+        ("sweep/combine_3.log", "combine_3"),
+        ("sweep/compare.log", "compare"),
+        ("sweep/normalise=median,df=z/report.log", "sweep_report"),
+    ],
+)
+def test_the_rule_of_a_killed_job_is_named_as_snakemake_knows_it(log: str, rule: str, tmp_path: Path) -> None:
+    path = tmp_path / log
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("12:00:00  it begins\n")
+    (sentence,) = unfinished.told(tmp_path, {})
+    assert f"--set-resources {rule}:mem_mb=" in sentence
+
+
 def test_a_job_killed_before_its_first_word_is_told_too(tmp_path: Path) -> None:
     assert unfinished.told(tmp_path / "logs", {}) == [unfinished.SILENT]
     with job.running(tmp_path / "ingest.log", 1, "ingest") as done:

@@ -57,6 +57,13 @@ def test_a_store_written_by_slices_has_the_same_bytes(matrix: np.ndarray, tmp_pa
     assert 0 < max(widest) < N
 
 
+@pytest.mark.parametrize("key", [N, -N - 1, [0, N], np.ones(N - 1, dtype=bool)])
+def test_a_feature_that_is_not_there_is_refused_as_of_an_array(matrix: np.ndarray, key: object) -> None:
+    for values in (matrix, watched(matrix, [])):
+        with pytest.raises(IndexError):
+            values[key]  # type: ignore[index]
+
+
 def test_indexing_is_that_of_an_array_and_reads_no_more_than_needed(matrix: np.ndarray) -> None:
     widest: list[int] = []
     array = watched(matrix, widest)
