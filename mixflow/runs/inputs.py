@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mixflow import resources
+from mixflow.errors import MixflowError, Problem
 from mixflow.runs.origin import Origin
 from mixflow.store import manifest, provenance
 
@@ -35,7 +36,16 @@ class Needed:
 
 
 def needed(run: Origin, folders: Sequence[Path] = ()) -> list[Needed]:
-    """Every input of ``run``: looked for in ``folders`` (files or folders), then where it was."""
+    """Every input of ``run``: looked for in ``folders`` (files or folders), then where it was.
+
+    Raises MixflowError where one of ``folders`` does not exist.
+    """
+    absent = [folder for folder in folders if not folder.exists()]
+    if absent:
+        remedy = "correct the name after --inputs"
+        raise MixflowError(
+            Problem("there is no such file or folder", file=str(folder), remedy=remedy) for folder in absent
+        )
     return [_look(run, path, entry, folders) for path, entry in run.inputs.items()]
 
 

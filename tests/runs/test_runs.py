@@ -120,6 +120,8 @@ def test_inputs_are_found_by_content_under_any_name(results: Path, tmp_path: Pat
     found = {need.key: need for need in inputs.needed(run, [tmp_path / "archive"])}
     assert found["data.files"].found == tmp_path / "archive" / "deep" / "renamed.bin"
     assert found["samples.file"].found is None
+    with pytest.raises(MixflowError, match="no such file or folder"):
+        inputs.needed(run, [tmp_path / "archiv"])
     changed = inputs.needed(run)[0]
     assert changed.changed == tmp_path / "table.tsv" and "another content" in str(changed)
 
