@@ -12,7 +12,6 @@ from mixflow.api.generalised import fit_family
 from mixflow.api.long import fit_long, not_long
 from mixflow.api.opened import Opened, outcomes
 from mixflow.api.result import Result
-from mixflow.api.weights import inverse_variances, prior_weights
 from mixflow.design import build
 from mixflow.errors import MixflowError, Problem
 from mixflow.family import Family
@@ -20,6 +19,7 @@ from mixflow.formula import parse
 from mixflow.formula.residual import parse_residual
 from mixflow.inference.df import KENWARD_ROGER, SATTERTHWAITE, known
 from mixflow.inference.refit import Recipe
+from mixflow.inference.weights import inverse_variances, prior_weights
 from mixflow.model import Fit
 from mixflow.optimise.fitting import fit_features
 

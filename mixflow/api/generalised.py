@@ -12,7 +12,6 @@ import pandas as pd
 from mixflow.api import responses
 from mixflow.api.answers import Answers
 from mixflow.api.opened import Opened
-from mixflow.api.weights import prior_weights
 from mixflow.design import Design
 from mixflow.design.several import predictor_terms, several
 from mixflow.errors import MixflowError, Problem
@@ -26,6 +25,7 @@ from mixflow.inference.generalised import FittedFamily
 from mixflow.inference.refit import Fitted, Recipe
 from mixflow.inference.tails import p_value
 from mixflow.inference.terms import term_tests
+from mixflow.inference.weights import prior_weights
 from mixflow.model.unbounded import told
 from mixflow.optimise.generalised import fit_generalised
 from mixflow.optimise.glmm_nodes import AUTO

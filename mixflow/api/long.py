@@ -10,12 +10,12 @@ import pandas as pd
 
 from mixflow.api.opened import Opened
 from mixflow.api.result import Result
-from mixflow.api.weights import prior_weights
 from mixflow.design import Design, build
 from mixflow.design.frame import check_columns, series
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import parse
 from mixflow.inference.refit import Fitted, Recipe
+from mixflow.inference.weights import prior_weights
 from mixflow.optimise.ragged import fit_ragged
 
 

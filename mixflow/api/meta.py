@@ -10,12 +10,12 @@ from scipy import stats
 
 from mixflow.api.fitting import fit
 from mixflow.api.result import Result
-from mixflow.api.weights import inverse_variances
 from mixflow.design import Design, build
 from mixflow.errors import MixflowError, Problem
 from mixflow.formula import parse
 from mixflow.inference.effect_sizes import MEASURES, ON_LOG
 from mixflow.inference.meta import MOMENTS, Pooled, Studies, heterogeneity, pool, tau2_by_moments
+from mixflow.inference.weights import inverse_variances
 from mixflow.status import MEANING, Status
 
 METHODS = ("REML", "ML", *MOMENTS)

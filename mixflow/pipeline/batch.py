@@ -104,8 +104,10 @@ def _mixed(study: Study, values: Sliced, sheet: Sheet, fitted: np.ndarray) -> tu
 
     Of the fits, made block by block, only the modes are kept.
     """
-    from mixflow import api
+    from mixflow.design import build
+    from mixflow.formula import parse
     from mixflow.formula.known import quoted
+    from mixflow.optimise.fitting import fit_features
 
     factors = study.batch.factors
     frame = sheet.frame[fitted]
@@ -114,9 +116,10 @@ def _mixed(study: Study, values: Sliced, sheet: Sheet, fitted: np.ndarray) -> tu
     formula = "~ " + " + ".join([*(fixed or ["1"]), *(f"(1 | {quoted(name)})" for name in factors)])
     index: dict[str, np.ndarray] = {}
     found: dict[str, list[np.ndarray]] = {name: [] for name in factors}
-    lost = 0
+    lost, design = 0, build(parse(formula), frame)
     for part in blocks(*values.shape):
-        fit = api.fit_values(values[part][:, fitted], frame, formula)
+        ids = np.arange(part.start, part.stop).astype(str).astype(object)
+        fit = fit_features(design, values[part][:, fitted][:, design.rows], ids)
         levels = {name: [level for level, _ in fit.effect_names[name]] for name in factors}
         index = {name: pd.Index(levels[name]).get_indexer(sheet.frame[name].astype(str)) for name in factors}
         lost += int((~fit.fitted).sum())

@@ -140,8 +140,8 @@ def outcome(
 
     ``categories``: lowest and highest whole number among all features, of a cumulative model.
     """
-    from mixflow.api.weights import prior_weights
     from mixflow.family.outcome import below, outcome_columns
+    from mixflow.inference.weights import prior_weights
 
     family = family_of(study, model, categories or UNKNOWN)
     weights = prior_weights(frame, model.weights, design)

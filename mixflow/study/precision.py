@@ -28,8 +28,8 @@ def recipe(model: ModelConfig, frame: pd.DataFrame, design: Design) -> Recipe:
 
     Raises MixflowError for values that are no weights; `check` tells them all, with their lines.
     """
-    from mixflow.api.weights import inverse_variances, prior_weights
     from mixflow.inference.refit import Recipe
+    from mixflow.inference.weights import inverse_variances, prior_weights
 
     if model.variances:
         return Recipe(inverse_variances(frame, model.variances, design), {"known_sigma": True})

@@ -18,6 +18,13 @@ def test_the_closure_reaches_what_is_imported_inside_functions() -> None:
     assert "mixflow.store.readers.wide" in codehash.closure("mixflow.pipeline.ingest")
 
 
+def test_what_comes_after_the_fits_is_no_part_of_what_fits_them() -> None:
+    for step in ("ingest", "preprocess", "batch", "fit", "gather"):
+        reached = codehash.closure(f"mixflow.pipeline.{step}")
+        assert not {n for n in reached if n.split(".")[1] in ("api", "derived", "report", "cli")}, step
+    assert "mixflow.derived.analysis" in codehash.closure("mixflow.pipeline.analyse")
+
+
 def test_every_step_has_a_hash_of_its_own() -> None:
     steps = ("check", "ingest", "preprocess", "batch", "fit", "gather", "analyse", "assemble", "report")
     hashes = [codehash.of(f"mixflow.pipeline.{step}") for step in steps]

@@ -146,6 +146,9 @@ def test_editing_the_package_runs_what_uses_it_again(finished: Path, tmp_path: P
     assert configured(finished, snakefile=snakefile, package=package) == {}
     append(package / "mixflow" / "report" / "build.py")
     assert set(configured(finished, snakefile=snakefile, package=package)) == {"report", "all"}
+    append(package / "mixflow" / "derived" / "analysis.py")
+    jobs = configured(finished, snakefile=snakefile, package=package)
+    assert "analyse" in jobs and not {"ingest", "preprocess", "batch", "fit", "gather"} & set(jobs)
     append(package / "mixflow" / "optimise" / "newton.py")
     jobs = configured(finished, snakefile=snakefile, package=package)
     assert {"fit", "gather", "analyse", "batch", "assemble"} <= set(jobs)
