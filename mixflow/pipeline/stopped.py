@@ -34,7 +34,8 @@ DISK = {
 MEMORY = (
     "with fewer jobs at once (--cores), or on a cluster with more memory (--set-resources {step}:mem_mb=8000)"
 )
-STARVED = ("RESOURCE_EXHAUSTED", "C error: out of memory", "can't start new thread")
+STARVED = ("RESOURCE_EXHAUSTED", "can't start new thread")
+"""How XLA and Python's threads say that there is no memory."""
 SIGNALS = {
     signal.SIGTERM: "a time limit, a cancelled job, or a machine that shuts down",
     signal.SIGXCPU: "the limit on processor time",
@@ -56,7 +57,7 @@ def problem(error: BaseException, step: str) -> Problem | None:
 
 
 def _starved(error: BaseException) -> bool:
-    """Whether there was no memory; libraries have words of their own for that (XLA, pandas, Python's threads)."""
+    """Whether there was no memory; some libraries only say so in words."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     return not isinstance(error, MixflowError) and any(words in str(error) for words in STARVED)

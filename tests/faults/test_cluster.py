@@ -73,9 +73,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield started
 
 
-def _submitted(folder: Path, node: Node, *words: str) -> AbstractContextManager[runs.Run]:
-    """A run of what comes from the fit up to the gather, through Slurm."""
-    study.from_rule(folder, "fit")
+def _submitted(folder: Path, node: Node, first: str, *words: str) -> AbstractContextManager[runs.Run]:
+    """A run of what comes from the rule ``first`` up to the gather, through Slurm."""
+    study.from_rule(folder, first)
     more = [
         "--profile",
         "slurm",
@@ -100,7 +100,7 @@ def _ends_equal(run: runs.Run, truth: dict) -> None:
 def test_lost_node(power: bool, node: Node, folder: Path, truth: dict, ledger: Ledger) -> None:
     """slurmd is killed in the fit and again in the gather, with or without the jobs on the node, and comes back."""
     fault = f"node of Slurm lost with its jobs {'ended' if power else 'living on'}, then started again"
-    with ledger.together(), _submitted(folder, node) as run:
+    with ledger.together(), _submitted(folder, node, "fit") as run:
         for rule in ("fit", "gather"):
             with ledger.trial(rule, fault) as trial:
                 run.begun(rule)
@@ -117,7 +117,7 @@ def test_lost_node(power: bool, node: Node, folder: Path, truth: dict, ledger: L
 def test_time_limit_of_slurm(node: Node, folder: Path, truth: dict, ledger: Ledger) -> None:
     """A job that hangs is ended by Slurm after its minute, and submitted again."""
     with ledger.trial("gather", "time limit of Slurm, then submitted again") as trial:
-        with _submitted(folder, node, "--set-resources", "gather:runtime=1") as run:
+        with _submitted(folder, node, "gather", "--set-resources", "gather:runtime=1") as run:
             run.begun("gather").suspend()
             _ends_equal(run, truth)
         states = {job["JobState"] for job in node.jobs()}

@@ -38,7 +38,7 @@ def test_memory_that_ran_out_asks_for_more(tmp_path: Path, capsys) -> None:
     "error",
     [
         RuntimeError("can't start new thread"),
-        ValueError("Error tokenizing data. C error: out of memory"),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes"),
         OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
     ],
 )

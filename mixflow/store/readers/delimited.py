@@ -163,6 +163,8 @@ def parse(path: Path, lines: list[str], shape: Shape, width: int, quoted: bool) 
     try:
         return _read_csv(body, shape, width, quoted)
     except pd.errors.ParserError as error:
+        if "out of memory" in str(error):
+            raise MemoryError(str(error)) from error
         raise refuse(
             path, f"the table cannot be parsed: {error}", "Look for a quote that is not closed."
         ) from error

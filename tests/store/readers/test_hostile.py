@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mixflow.errors import MixflowError
@@ -199,6 +200,17 @@ def test_qiime2_artifact_is_named(tmp_path: Path, refused: Refused) -> None:
 )  # fmt: skip
 def test_read_right(content: bytes, write: Write) -> None:
     same(write(content))
+
+
+def test_a_table_for_which_there_was_no_memory_is_not_blamed(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starved(*_: object) -> None:
+        raise pd.errors.ParserError("Error tokenizing data. C error: out of memory")
+
+    monkeypatch.setattr(readers.delimited, "_read_csv", starved)
+    with pytest.raises(MemoryError, match="out of memory"):
+        readers.read([write(GOOD)])
 
 
 def test_latin1_is_read_and_noted(write: Write) -> None:
