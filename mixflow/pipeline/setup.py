@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,29 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "report": ("title", "report"),
 }
 """Keys of the config that a step depends on beyond what its input stores hold; all where not listed."""
+PAGES = ("report", "compare")
+"""Steps that write a page."""
+
+
+IsMade = Callable[[str], bool]
+"""Whether a rule makes this file, which Snakemake then looks after."""
 
 
 class Workflow:
-    """A study as the rules see it: paths, models, shards, and what makes a step run again."""
+    """A study as the rules see it: paths, models, shards, and what makes a step run again.
 
-    def __init__(self, study: Study, plan: Plan | None = None, paths: Paths | None = None):
+    ``is_made``: whether a rule makes a file, asked when all rules are known; none where not given.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        plan: Plan | None = None,
+        paths: Paths | None = None,
+        is_made: IsMade | None = None,
+    ):
         self.study = study
+        self.is_made: IsMade = is_made or (lambda path: False)
         self.paths = paths or Paths(study.name)
         self.plan: Plan = plan or load_plan(study)
         self.config = str(study.path)
@@ -117,7 +133,7 @@ def _hash(part: Any) -> str:
     return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def load(config: Mapping[str, Any], files: Sequence[str]) -> Workflow:
+def load(config: Mapping[str, Any], files: Sequence[str], is_made: IsMade | None = None) -> Workflow:
     """The workflow of the study given to Snakemake: ``config`` as it holds it, from the last of ``files``.
 
     One study is one file. Where ``config`` is not what the file says (a module's own config, or --config), it
@@ -126,16 +142,14 @@ def load(config: Mapping[str, Any], files: Sequence[str]) -> Workflow:
     path = Path(files[-1]) if files else DEFAULT_CONFIG
     if not (path.is_file() and _read(path) == _plain(config)):
         path = _written(_found_from(path, _plain(config)) if path.is_file() else config)
-    return Workflow(config_module.load(_relative(path)))
+    return Workflow(config_module.load(_relative(path)), is_made=is_made)
 
 
 def code(step: str) -> str:
-    """Hash of the code that ``step`` runs (for the report also templates and style)."""
+    """Hash of the code that ``step`` runs (for pages also templates and style)."""
     own = codehash.of(f"mixflow.pipeline.{step}")
     return (
-        own + codehash.of_files(resources.root() / "reports", skip="benchmarks")[:8]
-        if step == "report"
-        else own
+        own + codehash.of_files(resources.root() / "reports", skip="benchmarks")[:8] if step in PAGES else own
     )
 
 

@@ -107,3 +107,13 @@ def test_parsing_reads_neither_data_nor_jax_nor_xarray() -> None:
         [sys.executable, "-c", code], env={"PYTHONPATH": str(root)}, capture_output=True, text=True
     )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_an_edit_of_a_template_makes_the_pages_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "reports").mkdir()
+    monkeypatch.setattr(setup.resources, "root", lambda: tmp_path)
+    steps = ("report", "compare", "assemble")
+    before = [setup.code(step) for step in steps]
+    (tmp_path / "reports" / "style.css").write_text("p { color: red }")
+    changed = [step for step, code in zip(steps, before, strict=True) if setup.code(step) != code]
+    assert changed == ["report", "compare"]
