@@ -183,6 +183,14 @@ def _found_from(origin: Path, config: dict[str, Any]) -> dict[str, Any]:
     for part, key in ((data, "files"), (data, "features"), (samples, "file")):
         if isinstance(part, dict) and key in part:
             part[key] = same(part[key])
+    models = config.get("models")
+    for model in models.values() if isinstance(models, dict) else ():
+        if isinstance(model, dict) and isinstance(model.get("relationship"), dict):
+            model["relationship"] = {group: same(name) for group, name in model["relationship"].items()}
+    for key in config_module.BESIDE:  # a table of combinations or studies
+        table = config.get(key)
+        if isinstance(table, str) and (origin.parent / table).is_file():
+            config[key] = str((origin.parent / table).resolve())
     return config
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from mixflow.errors import MixflowError
 from mixflow.pipeline import setup
+from mixflow.study import sweep
 from tests.pipeline import tiny
 
 
@@ -83,6 +84,17 @@ def test_a_changed_config_finds_the_files_that_the_original_finds(root: str | No
     assert files_of(changed) == files_of(plain)
     assert [file.is_file() for file in files_of(plain)] == [True] * 3
     assert changed.study.seed == 7
+
+
+def test_a_changed_config_finds_relationships_and_tables_of_studies_too() -> None:
+    mixed = {**tiny.CONFIG["models"]["mixed"], "relationship": {"site": "kin.csv"}}
+    path = tiny.write(Path("my"), models={"mixed": mixed}, studies="studies.tsv")
+    Path("my/kin.csv").write_text("")
+    Path("my/studies.tsv").write_text("study\treport.top\none\t3\n")
+    changed = setup.load({**yaml.safe_load(path.read_text()), "seed": 7}, [str(path)])
+    assert changed.relationships("mixed") == [str(Path("my/kin.csv").resolve())]
+    found = sweep.read(Path(changed.config))
+    assert found is not None and list(found.by_name) == ["one"]
 
 
 def test_a_wrong_config_is_told_with_its_place() -> None:
