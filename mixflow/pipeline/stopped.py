@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,8 +35,10 @@ DISK = {
 MEMORY = (
     "with fewer jobs at once (--cores), or on a cluster with more memory (--set-resources {step}:mem_mb=8000)"
 )
-STARVED = ("RESOURCE_EXHAUSTED", "can't start new thread")
-"""How XLA and Python's threads say that there is no memory."""
+STARVED = re.compile(
+    "RESOURCE_EXHAUSTED|can't start new thread|failed to map segment from shared object(?!: Operation)"
+)
+"""How XLA, Python's threads and the loader of libraries say that there is no memory."""
 SIGNALS = {
     signal.SIGTERM: "a time limit, a cancelled job, or a machine that shuts down",
     signal.SIGXCPU: "the limit on processor time",
@@ -60,7 +63,7 @@ def _starved(error: BaseException) -> bool:
     """Whether there was no memory; some libraries only say so in words."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
-    return not isinstance(error, MixflowError) and any(words in str(error) for words in STARVED)
+    return not isinstance(error, MixflowError) and STARVED.search(str(error)) is not None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from tests.faults.ledger import Ledger
 from tests.faults.moments import moments
 
 pytestmark = pytest.mark.faults
-TIMES = {"report": 2, "batch": 3, "fit": 4, "gather": 4, "assemble": 3}
+TIMES = {"report": 1, "batch": 3, "fit": 4, "gather": 4, "assemble": 3}
 MANY = 6
 """Kills of a rule that takes less than a second."""
 

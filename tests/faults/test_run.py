@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import dry, runs, study
+from tests.faults import after, dry, runs, study
 from tests.faults.child import Ended
 from tests.faults.ledger import Ledger
 from tests.faults.moments import moments
@@ -80,16 +80,16 @@ def _killed_job(folder: Path, rule: str, after: float) -> Ended:
 
 
 @pytest.mark.parametrize("rule", study.RULES)
-def test_snakemake_killed_while_the_job_lives(rule: str, folder: Path, wanted: dict, ledger: Ledger) -> None:
+def test_snakemake_killed_while_the_job_lives(rule: str, folder: Path, truth: dict, ledger: Ledger) -> None:
     """The next run waits for the job that was left alone, and does not mix with it."""
     with ledger.trial(rule, "SIGKILL of Snakemake alone, its job goes on") as trial:
         study.from_rule(folder, rule)
-        with runs.started(folder) as run:
+        with runs.started(folder, "--until", rule) as run:
             job = run.begun(rule)
             run.lose_snakemake(job)
             assert job.is_running(), "the job did not live on"
-            assert "had left a lock" in runs.finished(folder).text
-        assert study.results(folder) == wanted
+            assert "had left a lock" in runs.finished(folder, "--until", rule).text
+        after.is_equal(folder, study.job(rule), truth[rule])
         trial.equal()
 
 

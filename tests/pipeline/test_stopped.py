@@ -39,6 +39,7 @@ def test_memory_that_ran_out_asks_for_more(tmp_path: Path, capsys) -> None:
     [
         RuntimeError("can't start new thread"),
         RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes"),
+        ImportError("lib.so: failed to map segment from shared object"),
         OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
     ],
 )
