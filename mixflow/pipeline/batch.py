@@ -162,14 +162,7 @@ def to_dataset(
         variables["pc_after_share"] = (("pc",), _widened(found.after.share[None, :], n_pc)[0])
     return xr.Dataset(
         {name: entry for name, entry in variables.items() if _given(entry)},
-        coords={
-            "feature": kept["feature"].values,
-            "sample": kept["sample"].values,
-            "factor": _text(found.factors),
-            "batch_factor": _text(tied.batch_factors),
-            "column": _text(tied.columns),
-            "pc": _text([f"PC{i + 1}" for i in range(found.before.scores.shape[1])]),
-        },
+        coords=_labels(found, kept),
         attrs={
             "method": study.batch.method,
             "factors": json.dumps(list(study.batch.factors)),
@@ -177,6 +170,17 @@ def to_dataset(
             "pc_note": found.before.note,
         },
     )
+
+
+def _labels(found: Diagnosis, kept: xr.Dataset) -> dict[str, np.ndarray]:
+    return {
+        "feature": kept["feature"].values,
+        "sample": kept["sample"].values,
+        "factor": _text(found.factors),
+        "batch_factor": _text(found.association.batch_factors),
+        "column": _text(found.association.columns),
+        "pc": _text([f"PC{i + 1}" for i in range(found.before.scores.shape[1])]),
+    }
 
 
 def _given(entry: Any) -> bool:
