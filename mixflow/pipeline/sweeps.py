@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from mixflow.errors import MixflowError, Problem
 from mixflow.pipeline import codehash, upstream
 from mixflow.pipeline.paths import Paths
-from mixflow.pipeline.setup import Workflow
+from mixflow.pipeline.setup import IsMade, Workflow
 from mixflow.pipeline.sweepcosts import SweepCosts
 from mixflow.study import sweep as sweep_module
 from mixflow.study.columns import used_columns
@@ -54,8 +54,10 @@ class Node(NamedTuple):
 class Sweeps:
     """The combinations of a config; ``only`` some of them, where a job needs no more."""
 
-    def __init__(self, sweep: Sweep, base: Paths, only: Sequence[str] | None = None):
-        self.sweep, self.base = sweep, base
+    def __init__(
+        self, sweep: Sweep, base: Paths, only: Sequence[str] | None = None, is_made: IsMade | None = None
+    ):
+        self.sweep, self.base, self._is_made = sweep, base, is_made
         self.names = tuple(only if only is not None else (c.name for c in sweep.combinations))
         self.costs = SweepCosts(self)
 
@@ -96,7 +98,8 @@ class Sweeps:
                     found += [(name, placed(problem)) for problem in error.problems]
         if found:
             raise MixflowError(sweep_module.told_once(self.sweep, found))
-        return {name: Workflow(study, plans[name], self.paths(name)) for name, study in studies.items()}
+        made = self._is_made
+        return {name: Workflow(study, plans[name], self.paths(name), made) for name, study in studies.items()}
 
     @cached_property
     def keys(self) -> dict[str, dict[str, str]]:
@@ -246,6 +249,10 @@ class Sweeps:
         """`upstream` of the shared step of that hash."""
         return self.upstream(step, [self.nodes[key].combination])
 
+    def before(self, step: str, names: Sequence[str]) -> Callable[[Any], str]:
+        """`upstream` as a function of wildcards, so that it is asked when all rules are known."""
+        return lambda wildcards: self.upstream(step, names)
+
     def upstream(self, step: str, names: Sequence[str]) -> str:
         """Hash of the input files and of the code before ``step``: as `pipeline.upstream`, of shared steps."""
         files = sorted({self._files(name) for name in names})
@@ -319,7 +326,7 @@ def load(workflow: Workflow) -> Sweeps | None:
     found = sweep_module.read(workflow.study.path)
     if found is None:
         return None
-    sweeps = Sweeps(found, workflow.paths)
+    sweeps = Sweeps(found, workflow.paths, is_made=workflow.is_made)
     own = [c for c in found.combinations if found.kind == "studies" and c.name == workflow.study.name]
     if own:
         value = own[0].values["study"]

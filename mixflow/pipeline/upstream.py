@@ -2,6 +2,9 @@
 
 Snakemake compares times of files. Those lie: a table put back from a copy is older than the results, a node's clock
 is late, a run is killed between two steps. With this hash a step runs again whenever anything before it changed.
+
+A file that a rule makes (of a workflow that has mixflow as a module) is left to Snakemake, which knows when it was made
+again: it may be absent, or old, when the hash is asked for.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ def of(workflow: Workflow, step: str, model: str = "") -> str:
 
 @cache
 def _of(workflow: Workflow, step: str, model: str) -> str:
-    return _hash([_of_files(tuple(_files(workflow, step, model))), *_before(workflow, step, model)])
+    files = _of_files(_files(workflow, step, model), workflow.is_made)
+    return _hash([files, *_before(workflow, step, model)])
 
 
 def _through(workflow: Workflow, step: str, model: str = "") -> str:
@@ -82,9 +86,12 @@ def _files(workflow: Workflow, step: str, model: str) -> list[str]:
     return workflow.relationships(model) if step == "fit" else []
 
 
-def _of_files(paths: tuple[str, ...]) -> str:
+def _of_files(paths: Iterable[str], is_made: Callable[[str], bool]) -> str:
     known = _read_known()
-    found = {path: [_sha256(each, known) for each in _members(Path(path))] for path in paths}
+    found = {
+        path: "" if is_made(path) else [_sha256(each, known) for each in _members(Path(path))]
+        for path in paths
+    }
     _write_known(known)
     return _hash(found)
 

@@ -66,3 +66,16 @@ def test_an_absent_file_is_told_by_the_step_that_reads_it(folder: Path) -> None:
     before = hashes()
     (folder / "table.tsv").unlink()
     assert "ingest" in changed(before)
+
+
+def test_a_file_that_a_rule_makes_is_left_to_snakemake(folder: Path) -> None:
+    def asked() -> list[str]:
+        workflow = Workflow(config.load(Path("config.yaml")), is_made=lambda path: path.endswith("table.tsv"))
+        return [upstream.of(workflow, step) for step in ("check", "ingest", "preprocess")]
+
+    there = asked()
+    (folder / "table.tsv").unlink()
+    assert asked() == there
+    sheet = folder / "samples.tsv"
+    sheet.write_text(sheet.read_text() + "\n")
+    assert all(a != b for a, b in zip(asked(), there, strict=True))

@@ -171,6 +171,12 @@ def test_another_workflow_makes_the_data_and_uses_the_results(tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "fits" in (tmp_path / "hits.txt").read_text()
+    path = tmp_path / "Snakefile"
+    assert dry_run(tmp_path, snakefile=path) == {}, "the table was absent when the first run began"
+    measured = tmp_path / "measured.tsv"
+    measured.write_text(measured.read_text().replace("\t2", "\t1", 1))
+    again = {"measure", "mixflow_ingest", "mixflow_preprocess", "mixflow_fit", "mixflow_gather", "use"}
+    assert set(dry_run(tmp_path, snakefile=path)) == {*again, "everything"}
 
 
 def test_a_sweep_in_a_module(tmp_path: Path) -> None:

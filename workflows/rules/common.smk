@@ -5,8 +5,14 @@ from snakemake.exceptions import WorkflowError
 from mixflow.errors import MixflowError
 from mixflow.pipeline import setup, sweeps, upstream
 
+
+def is_made(path):
+    """Whether a rule makes this file: one of a workflow that has this one as a module."""
+    return any(rule.is_producer(path) for rule in workflow.rules)
+
+
 try:
-    STUDY = setup.load(config, workflow.overwrite_configfiles or workflow.configfiles)
+    STUDY = setup.load(config, workflow.overwrite_configfiles or workflow.configfiles, is_made)
     SWEEP = sweeps.load(STUDY)
 except MixflowError as error:
     raise WorkflowError(f"The study cannot be run:\n{error}") from None
@@ -22,3 +28,12 @@ wildcard_constraints:
 def all_cores(wildcards):
     """Every core of this machine; one where the job is sent to another, which `workflow.cores` does not know."""
     return workflow.resource_settings.cores or 1 if workflow.local_exec and not workflow.remote_exec else 1
+
+
+def before(step):
+    """What stands before a step, as a function: asked when all rules are known."""
+
+    def found(wildcards):
+        return upstream.of(STUDY, step, getattr(wildcards, "model", ""))
+
+    return found

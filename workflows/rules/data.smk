@@ -21,7 +21,7 @@ rule check:
     params:
         config=STUDY.config,
         settings=STUDY.settings("check"),
-        upstream=upstream.of(STUDY, "check"),
+        upstream=before("check"),
         code=setup.code("check"),
     script:
         "../scripts/check.py"
@@ -43,7 +43,7 @@ rule ingest:
     params:
         config=STUDY.config,
         settings=STUDY.settings("ingest"),
-        upstream=upstream.of(STUDY, "ingest"),
+        upstream=before("ingest"),
         code=setup.code("ingest"),
     script:
         "../scripts/ingest.py"
@@ -65,7 +65,7 @@ rule preprocess:
     params:
         config=STUDY.config,
         settings=STUDY.settings("preprocess"),
-        upstream=upstream.of(STUDY, "preprocess"),
+        upstream=before("preprocess"),
         code=setup.code("preprocess"),
     script:
         "../scripts/preprocess.py"
@@ -87,7 +87,7 @@ rule batch:
     params:
         config=STUDY.config,
         settings=STUDY.settings("batch"),
-        upstream=upstream.of(STUDY, "batch"),
+        upstream=before("batch"),
         code=setup.code("batch"),
     script:
         "../scripts/batch.py"

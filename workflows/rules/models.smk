@@ -18,7 +18,7 @@ rule fit:
     params:
         config=STUDY.config,
         settings=lambda wildcards: STUDY.fit_settings(wildcards.model),
-        upstream=lambda wildcards: upstream.of(STUDY, "fit", wildcards.model),
+        upstream=before("fit"),
         code=setup.code("fit"),
     script:
         "../scripts/fit.py"
@@ -41,7 +41,7 @@ rule gather:
     params:
         config=STUDY.config,
         settings=lambda wildcards: STUDY.gather_settings(wildcards.model),
-        upstream=lambda wildcards: upstream.of(STUDY, "gather", wildcards.model),
+        upstream=before("gather"),
         code=setup.code("gather"),
     script:
         "../scripts/gather.py"
@@ -65,7 +65,7 @@ rule analyse:
     params:
         config=STUDY.config,
         settings=lambda wildcards: STUDY.analyse_settings(wildcards.model),
-        upstream=lambda wildcards: upstream.of(STUDY, "analyse", wildcards.model),
+        upstream=before("analyse"),
         code=setup.code("analyse"),
     script:
         "../scripts/analyse.py"
@@ -90,7 +90,7 @@ rule assemble:
     params:
         config=STUDY.config,
         settings=STUDY.settings("assemble"),
-        upstream=upstream.of(STUDY, "assemble"),
+        upstream=before("assemble"),
         code=setup.code("assemble"),
     script:
         "../scripts/assemble.py"

@@ -30,7 +30,7 @@ rule report:
     params:
         config=STUDY.config,
         settings=STUDY.settings("report"),
-        upstream=upstream.of(STUDY, "report"),
+        upstream=before("report"),
         code=setup.code("report"),
     script:
         "../scripts/report.py"

@@ -20,7 +20,7 @@ use rule check as sweep_check with:
     params:
         config=SWEEP.config,
         settings=SWEEP.combine_settings(SWEEP.names),
-        upstream=SWEEP.upstream("check", SWEEP.names),
+        upstream=SWEEP.before("check", SWEEP.names),
         code=setup.code("check"),
 
 
@@ -122,7 +122,7 @@ for number, keys in enumerate(SWEEP.fit_batches, start=1):
         params:
             config=SWEEP.config,
             nodes=keys,
-            upstream=SWEEP.upstream("fits", [SWEEP.nodes[key].combination for key in keys]),
+            upstream=SWEEP.before("fits", [SWEEP.nodes[key].combination for key in keys]),
             code=setup.code("fits"),
         script:
             "../scripts/fits.py"
@@ -151,7 +151,7 @@ for number, names in enumerate(SWEEP.batches, start=1):
             config=SWEEP.config,
             names=names,
             settings=SWEEP.combine_settings(names),
-            upstream=SWEEP.upstream("combine", names),
+            upstream=SWEEP.before("combine", names),
             code=setup.code("combine"),
         script:
             "../scripts/combine.py"
