@@ -49,8 +49,9 @@ grid: env ## run what compiles a model for one comparison, mostly beside R
 	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder tests -m grid $(PYTEST_ARGS)
 
 faults: export MIXFLOW_FAULTS_TABLE ?= docs
-faults: env ## inject faults into a running study and write docs/faults.md (root for full disks; 25 minutes)
-	@$(BIN)/python -m pytest -v -p no:xdist -m faults tests/faults $(PYTEST_ARGS)
+faults: env ## inject faults into a running study and write docs/faults.md (root for full disks and Slurm; 25 minutes)
+	@$(BIN)/python -m tests.slurm.install
+	@$(BIN)/python -m pytest -v -p no:xdist -o tmp_path_retention_policy=failed -m faults tests/faults $(PYTEST_ARGS)
 
 test-slurm: env ## run the embedded study through a one-node Slurm started for it (root; installs Slurm by apt)
 	@$(BIN)/python -m tests.slurm.install
