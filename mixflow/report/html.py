@@ -19,6 +19,7 @@ SCRIPTS = (
     "data.js",
     "stats.js",
     "theme.js",
+    "navigation.js",
     "plot.js",
     "volcano.js",
     "table.js",

@@ -1,11 +1,4 @@
 /* The page of a comparison: theme, the section that is read, tables that are sorted by their headers. */
-mixflow.navigation = function () {
-  const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
-  const watch = new IntersectionObserver((seen) => {
-    for (const entry of seen) if (entry.isIntersecting) links.forEach((a, id) => (id === entry.target.id ? a.setAttribute("aria-current", "true") : a.removeAttribute("aria-current")));
-  }, { rootMargin: "-20% 0px -70% 0px" });
-  document.querySelectorAll("main > section").forEach((s) => watch.observe(s));
-};
 mixflow.sortable = function (table) {
   const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells], body = table.tBodies[0];
   const value = (row, at) => {

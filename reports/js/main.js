@@ -11,13 +11,6 @@ mixflow.fromAddress = function () {
   const at = found ? mixflow.features.id.indexOf(decodeURIComponent(found[1])) : -1;
   if (at >= 0) mixflow.open(at);
 };
-mixflow.navigation = function () {
-  const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
-  const watch = new IntersectionObserver((seen) => {
-    for (const entry of seen) if (entry.isIntersecting) links.forEach((a, id) => (id === entry.target.id ? a.setAttribute("aria-current", "true") : a.removeAttribute("aria-current")));
-  }, { rootMargin: "-20% 0px -70% 0px" });
-  document.querySelectorAll("main > section").forEach((s) => watch.observe(s));
-};
 mixflow.copy = function () {
   const button = document.getElementById("copy"), text = document.getElementById("methods-text");
   button.hidden = false;

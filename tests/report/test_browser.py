@@ -208,6 +208,14 @@ def test_nothing_lies_over_the_head_of_the_page_at_any_place(page: Any) -> None:
     assert page.evaluate("document.elementFromPoint(innerWidth / 2, 8).closest('header') !== null")
 
 
+def test_the_section_that_is_read_is_marked_in_the_navigation(page: Any) -> None:
+    for name in ("methods", "results"):
+        link = page.locator("nav a").filter(has_text=re.compile(name, re.IGNORECASE)).first
+        target = link.get_attribute("href")
+        page.evaluate("at => document.querySelector(at).scrollIntoView({behavior: 'instant'})", target)
+        page.wait_for_selector(f"nav a[href='{target}'][aria-current]")
+
+
 def test_the_theme_is_switched_and_named(page: Any) -> None:
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.click("#theme")

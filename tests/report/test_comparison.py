@@ -117,6 +117,7 @@ def test_the_page_stands_alone_and_the_same_tests_give_the_same_bytes(
     page = pages[0]
     assert "<b>1</b> of 2 features called anywhere are called in every combination" in page
     assert "http://" not in page.replace("http://www.w3.org/", "") and "https://" not in page
+    assert page.count("mixflow.navigation = ") == page.count("mixflow.theme = ") == 1
     assert page.count("<svg") == page.count('role="img"') >= 6
     assert 'download="study-comparison.tsv"' in page
     made = {path.name for path in (tmp_path / "first" / "comparison").rglob("*") if path.is_file()}

@@ -39,7 +39,8 @@ def render(title: str, study: str, space: Space, parts: list[Section], folder: s
     """The page as text."""
     root = resources.root() / "reports"
     scripts = "\n".join(
-        (root / "js" / name).read_text(encoding="utf-8") for name in ("theme.js", "comparison.js")
+        (root / "js" / name).read_text(encoding="utf-8")
+        for name in ("theme.js", "navigation.js", "comparison.js")
     )
     facts: dict[str, Any] = {
         "title": title,
