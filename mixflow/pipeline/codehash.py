@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -22,11 +23,11 @@ def of(*names: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def of_files(folder: Path, skip: str = "") -> str:
-    """Hash of every file below ``folder`` (templates, style), without its subfolder ``skip``."""
+def of_files(folder: Path, skip: Collection[str] = ()) -> str:
+    """Hash of every file below ``folder`` (templates, style), without its subfolders ``skip``."""
     digest = hashlib.sha256()
     for path in sorted(
-        p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] != skip
+        p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in skip
     ):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

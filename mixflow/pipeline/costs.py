@@ -55,7 +55,7 @@ docs/clusters.md. One value is 8 bytes in memory and 7 to 9 as text, so a megaby
 GENERALISED = 40
 """How much longer a feature's generalised model takes than a Gaussian one (docs/benchmarks.md), rounded upwards."""
 LAUNCHER_MB = 600
-"""Slurm counts with a job Snakemake itself, which starts the step and is started again for it (measured 350-470)."""
+"""Slurm counts with a job Snakemake itself, which starts the step and is started again for it (measured 310 to 470)."""
 FLOOR_MB, FLOOR_MINUTES = 100, 10
 MARGIN_MB, MARGIN_TIME = 1.3, 2.0
 """Memory of a step hardly varies from run to run; time does, with the node and its other jobs."""

@@ -57,7 +57,7 @@ def run(config: Path | None, cores: str, extra: Sequence[str], tell: Callable[[s
     words = command(path, cores, extra, by_command.noted(paths))
     if release_stale_lock(Path.cwd(), words):
         tell("A killed run had left a lock: it is removed, and the run goes on where that one stopped.")
-    logged = unfinished.times(paths.logs)
+    logged = unfinished.times(made.logs)
     code = _call(words)
     if code == 0 and made.changed != before:  # the last step: all that was to run again has run
         by_command.forget(paths)
@@ -67,7 +67,7 @@ def run(config: Path | None, cores: str, extra: Sequence[str], tell: Callable[[s
     elif code == 0 and before and not extra:
         tell(f"Nothing to do, all is up to date: {made.place} ({seconds})")
     elif code:
-        for sentence in unfinished.told(paths.logs, logged):
+        for sentence in unfinished.told(made.logs, logged):
             tell(sentence)
         tell(f"Stopped. What each step did stands in {paths.logs}; run again to go on from here.")
     return code

@@ -13,10 +13,11 @@ from mixflow.study.study import Study
 
 
 class Outcome(NamedTuple):
-    """The last pages that a run makes, and what they are called."""
+    """The last pages that a run makes, what they are called, and where its steps write their logs."""
 
     pages: list[Path]
     words: str
+    logs: list[Path]
 
     @property
     def changed(self) -> int:
@@ -36,7 +37,10 @@ def of(study: Study) -> Outcome:
     """
     kind, paths = sweep.kind_of(study.path), Paths(study.name)
     if not kind:
-        return Outcome([paths.report], "Report")
+        return Outcome([paths.report], "Report", [paths.logs])
     found = sweeps.load(Workflow(study))
     pages = [Path(path) for path in found.target()] if found else []
-    return Outcome(pages, "Comparison" if kind == "sweep" else f"{len(pages)} reports")
+    if kind == "sweep" or not found:  # combinations log below the sweep
+        return Outcome(pages, "Comparison", [paths.logs])
+    logs = [paths.logs, *(found.paths(name).logs for name in found.names)]
+    return Outcome(pages, f"{len(pages)} reports", logs)

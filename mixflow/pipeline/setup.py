@@ -33,6 +33,8 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 """Keys of the config that a step depends on beyond what its input stores hold; all where not listed."""
 PAGES = ("report", "compare")
 """Steps that write a page."""
+MEASURED = ("benchmarks", "calibration", "size")
+"""What lies in reports/ beside the templates and is no part of a page: tables of measurements."""
 
 
 IsMade = Callable[[str], bool]
@@ -148,9 +150,7 @@ def load(config: Mapping[str, Any], files: Sequence[str], is_made: IsMade | None
 def code(step: str) -> str:
     """Hash of the code that ``step`` runs (for pages also templates and style)."""
     own = codehash.of(f"mixflow.pipeline.{step}")
-    return (
-        own + codehash.of_files(resources.root() / "reports", skip="benchmarks")[:8] if step in PAGES else own
-    )
+    return own + codehash.of_files(resources.root() / "reports", skip=MEASURED)[:8] if step in PAGES else own
 
 
 def _read(path: Path) -> Any:

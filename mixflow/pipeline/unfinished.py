@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 BEGUN = " begins"
@@ -9,9 +10,9 @@ LAST_WORDS = ("used: ", "stopped:", "failed; ")
 """How the log of a job ends that ended by itself (`mixflow.pipeline.job`)."""
 
 
-def times(logs: Path) -> dict[Path, int]:
-    """When each log of a study was last written, to be asked before a run."""
-    return {path: path.stat().st_mtime_ns for path in sorted(logs.rglob("*.log"))}
+def times(folders: Sequence[Path]) -> dict[Path, int]:
+    """When each log in the folders of a run's studies was last written, to be asked before a run."""
+    return {path: path.stat().st_mtime_ns for logs in folders for path in sorted(logs.rglob("*.log"))}
 
 
 SILENT = (
@@ -21,11 +22,11 @@ SILENT = (
 )
 
 
-def told(logs: Path, before: dict[Path, int]) -> list[str]:
+def told(folders: Sequence[Path], before: dict[Path, int]) -> list[str]:
     """After a run that failed: a sentence for each job whose log was begun since ``before`` and has no end."""
-    now = times(logs)
+    now = times(folders)
     written = [path for path in now if now[path] != before.get(path)]
-    found = [_sentence(path, logs) for path in written if _is_unfinished(path)]
+    found = [_sentence(path, folders) for path in written if _is_unfinished(path)]
     return found or ([] if any(_says_why(path) for path in written) else [SILENT])
 
 
@@ -38,7 +39,8 @@ def _is_unfinished(log: Path) -> bool:
     return BEGUN in text and not any(words in text for words in LAST_WORDS)
 
 
-def _sentence(log: Path, logs: Path) -> str:
+def _sentence(log: Path, folders: Sequence[Path]) -> str:
+    logs = next(folder for folder in folders if log.is_relative_to(folder))
     job = log.relative_to(logs).with_suffix("").as_posix()
     rule = _rule(job.split("/"))
     return (

@@ -186,6 +186,8 @@ def _fill(tree: xr.DataTree, store: Path) -> None:
     """Give the arrays of ``store`` the features, rows and precursors that `_without_rows` left out."""
     for node in tree.subtree:
         for name, variable in node.to_dataset(inherit=False).variables.items():
+            if set(variable.dims[1:]) & set(LONG):  # it would stay empty
+                raise ValueError(f"{name}: only its first dimension may be one of {LONG}: {variable.dims}")
             if variable.dims and variable.dims[0] in LONG:
                 array = zarr.open_array(store / node.path.strip("/") / str(name), mode="r+")
                 array.resize(variable.shape)

@@ -124,8 +124,10 @@ def read(path: Path) -> Sweep | None:
     if problems:
         raise MixflowError(problems)
     columns = sweep_keys.short_names(keys)
-    names = _study_names(file, rows) if kind == "studies" else _names(columns, rows)
+    names = _study_names(rows) if kind == "studies" else _names(columns, rows)
     problems = _doubles(file, kind, names, rows)
+    if kind == "studies":
+        problems += _as_the_config(file, rows)
     if problems:
         raise MixflowError(problems)
     found = tuple(Combination(name, row) for name, row in zip(names, rows, strict=True))
@@ -177,8 +179,18 @@ def _names(columns: dict[str, str], rows: Sequence[dict[str, Value]]) -> list[st
     return [str(name) for name in space.instance_patterns]
 
 
-def _study_names(file: YamlFile, rows: Sequence[dict[str, Value]]) -> list[str]:
+def _study_names(rows: Sequence[dict[str, Value]]) -> list[str]:
     return [str(row["study"].value) for row in rows]
+
+
+def _as_the_config(file: YamlFile, rows: Sequence[dict[str, Value]]) -> list[Problem]:
+    """Studies that would have the folder of the config that names them (an empty cell takes its name, too)."""
+    own, remedy = file.values.get("study"), "give the config, or this study, another name"
+    values = [row["study"] for row in rows if row["study"].value == own]
+    return [
+        Problem("a study is called as the config", **v.place, value=str(v.value), remedy=remedy)
+        for v in values
+    ]
 
 
 def _doubles(

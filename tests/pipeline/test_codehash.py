@@ -61,3 +61,7 @@ def test_editing_a_template_changes_the_hash_of_its_folder(tmp_path: Path) -> No
     assert codehash.of_files(tmp_path) == before
     (tmp_path / "page.html").write_text("b")
     assert codehash.of_files(tmp_path) != before
+    before = codehash.of_files(tmp_path, skip=("size",))
+    (tmp_path / "size").mkdir()
+    (tmp_path / "size" / "rules.tsv").write_text("measured")
+    assert codehash.of_files(tmp_path, skip=("size",)) == before

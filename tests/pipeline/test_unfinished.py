@@ -15,7 +15,7 @@ def test_only_logs_without_an_end_are_told(tmp_path: Path) -> None:
     (tmp_path / "fit").mkdir()
     old = tmp_path / "check.log"
     old.write_text("12:00:00  check begins\n")
-    before = unfinished.times(tmp_path)
+    before = unfinished.times([tmp_path])
     with job.running(tmp_path / "ingest.log", 1, "ingest") as done:
         done("read")
     for name, error in (("batch", MixflowError(Problem("no"))), ("gather", ValueError("a defect"))):
@@ -27,7 +27,7 @@ def test_only_logs_without_an_end_are_told(tmp_path: Path) -> None:
     (tmp_path / "fit" / "mixed.1-of-2.log").write_text(
         "12:00:00  fit begins\n12:00:01  100 of 200 features\n"
     )
-    (sentence,) = unfinished.told(tmp_path, before)
+    (sentence,) = unfinished.told([tmp_path], before)
     assert sentence.startswith("fit/mixed.1-of-2 was ended from outside")
     assert "memory" in sentence and "--set-resources fit:mem_mb=" in sentence
 
@@ -48,21 +48,21 @@ def test_the_rule_of_a_killed_job_is_named_as_snakemake_knows_it(log: str, rule:
     path = tmp_path / log
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("12:00:00  it begins\n")
-    (sentence,) = unfinished.told(tmp_path, {})
+    (sentence,) = unfinished.told([tmp_path], {})
     assert f"--set-resources {rule}:mem_mb=" in sentence
 
 
 def test_a_job_killed_before_its_first_word_is_told_too(tmp_path: Path) -> None:
-    assert unfinished.told(tmp_path / "logs", {}) == [unfinished.SILENT]
+    assert unfinished.told([tmp_path / "logs"], {}) == [unfinished.SILENT]
     with job.running(tmp_path / "ingest.log", 1, "ingest") as done:
         done("read")
-    assert unfinished.told(tmp_path, {}) == [unfinished.SILENT]
+    assert unfinished.told([tmp_path], {}) == [unfinished.SILENT]
 
 
 def test_a_step_that_said_why_it_stopped_is_enough(tmp_path: Path) -> None:
     with suppress(SystemExit), job.running(tmp_path / "batch.log", 1, "batch"):
         raise MixflowError(Problem("no"))
-    assert unfinished.told(tmp_path, {}) == []
+    assert unfinished.told([tmp_path], {}) == []
 
 
 def test_a_log_that_cannot_be_written_is_a_line_and_no_traceback(tmp_path: Path, capsys) -> None:
@@ -72,3 +72,14 @@ def test_a_log_that_cannot_be_written_is_a_line_and_no_traceback(tmp_path: Path,
         done("fitted")
     said = capsys.readouterr().err
     assert "the log cannot be written" in said and "No space left" in said and "Traceback" not in said
+
+
+def test_each_of_several_studies_is_looked_into(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    (first / "fit").mkdir(parents=True)
+    second.mkdir()
+    (first / "fit" / "mixed.log").write_text("fit begins\nused: 3 s\n")
+    before = unfinished.times([first, second])
+    (second / "assemble.log").write_text("assemble begins\n")
+    (sentence,) = unfinished.told([first, second], before)
+    assert sentence.startswith("assemble was ended from outside")
