@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from mixflow.pipeline import levels, proteins, record, sheets
-from mixflow.pipeline.by_blocks import can_be_by_blocks, prepare_by_blocks
+from mixflow.preprocess.by_blocks import can_be_by_blocks, prepare_by_blocks
 from mixflow.preprocess.prepare import Prepared, prepare
 from mixflow.slices import Sliced
 from mixflow.store import frames, lazy, provenance, zarr_io

@@ -38,7 +38,8 @@ class Prepared:
     notes: list[str]
 
 
-def _check_input(values: Values, is_sample: Mask, labels: Labels) -> None:
+def check_input(values: Values, is_sample: Mask, labels: Labels) -> None:
+    """Refuse infinite values (feature, sample), and a sheet without samples; ``is_sample`` (sample,)."""
     if values.ndim != 2 or is_sample.shape != (values.shape[1],):
         raise ValueError("values must be (feature, sample) and is_sample (sample,)")
     refuse_values(
@@ -89,32 +90,34 @@ def prepare(
     """
     labels = Labels(features, samples)
     role = np.ones(values.shape[1], dtype=bool) if is_sample is None else np.asarray(is_sample, dtype=bool)
-    _check_input(values, role, labels)
+    check_input(values, role, labels)
     check(scale, config)
     normalise, transform = config.get("normalise", "none"), config.get("transform", "none")
     notes: list[str] = []
-    raw = _zeros_to_missing(values, scale, bool((config.get("zero") or {}).get("missing")), notes)
+    raw = zeros_to_missing(values, scale, bool((config.get("zero") or {}).get("missing")), notes)
     value, factor, now = raw, np.ones(values.shape[1]), scale
     if normalise == "total_sum":
-        (value, factor), now, unit = _total_sum(raw, labels, notes), "proportion", None
+        (value, factor), now, unit = divided_by_sums(raw, labels, notes), "proportion", None
     pseudocount = (config.get("zero") or {}).get("pseudocount")
-    _note_pseudocount(transform, now, value, pseudocount, notes)
+    note_pseudocount(transform, now, value, pseudocount, notes)
     value, now, unit = apply(value, transform, now, pseudocount=pseudocount, unit=unit, labels=labels)
     if normalise == "median":
         value, factor = median(value, now, role, labels)
-        notes.append(_median_note(now))
+        notes.append(median_note(now))
     value = referenced(value, config, is_reference, sheet, samples, notes)
     filtered = apply_filters(raw, value, scale, config.get("filters") or {}, role, sheet)
     value = np.where(filtered.kept[:, None], value, np.nan)
     return Prepared(value, now, unit, factor, filtered.kept, filtered.dropped_by, filtered.counts, notes)
 
 
-def _total_sum(values: Values, labels: Labels, notes: list[str]) -> tuple[Values, Values]:
+def divided_by_sums(values: Values, labels: Labels, notes: list[str]) -> tuple[Values, Values]:
+    """Proportions (feature, sample) and the sums (sample,) that they were divided by, noted."""
     notes.append("Each sample was divided by the sum of its values (total-sum scaling).")
     return total_sum(values, labels)
 
 
-def _zeros_to_missing(values: Values, scale: str, asked: bool, notes: list[str]) -> Values:
+def zeros_to_missing(values: Values, scale: str, asked: bool, notes: list[str]) -> Values:
+    """The values with NaN for 0 where the scale or the config (``asked``) says so; how many is noted."""
     zeros, by_scale = values == 0, scale_of(scale).zero_is_missing
     if not ((by_scale or asked) and zeros.any()):
         return values
@@ -123,15 +126,17 @@ def _zeros_to_missing(values: Values, scale: str, asked: bool, notes: list[str])
     return np.where(zeros, np.nan, values)
 
 
-def _note_pseudocount(
+def note_pseudocount(
     transform: str, scale: str, values: Values, stated: float | None, notes: list[str]
 ) -> None:
+    """Note the pseudocount that the transform adds, if any; MixflowError for one that is too large."""
     c = pseudocount_for(transform, scale, values, stated)
     if c > 0:
         notes.append(f"A pseudocount of {c:g} was added to every value before {transform}.")
 
 
-def _median_note(scale: str) -> str:
+def median_note(scale: str) -> str:
+    """What median normalisation did to values on this scale."""
     if scale == "intensity":
         return "Each sample was divided by its median over the geometric mean of all samples' medians."
     return "From each sample its median, less the mean of all samples' medians, was subtracted."

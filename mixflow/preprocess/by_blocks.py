@@ -18,12 +18,12 @@ from mixflow.preprocess import normalise
 from mixflow.preprocess.filters import Filtered, apply_filters
 from mixflow.preprocess.prepare import (
     Prepared,
-    _check_input,
-    _median_note,
-    _note_pseudocount,
-    _total_sum,
-    _zeros_to_missing,
     check,
+    check_input,
+    divided_by_sums,
+    median_note,
+    note_pseudocount,
+    zeros_to_missing,
 )
 from mixflow.preprocess.scales import Labels, Mask, Values
 from mixflow.preprocess.transforms import apply
@@ -61,10 +61,10 @@ class _Recipe:
     def raw(self, part: slice, notes: list[int] | None = None) -> Values:
         """Raw values of a block, zeros that mean missing taken out; their number is added to ``notes``."""
         values = self.source[part]
-        _check_input(values, self.role, self.labels_of(part))
+        check_input(values, self.role, self.labels_of(part))
         told: list[str] = []
         missing = bool((self.config.get("zero") or {}).get("missing"))
-        found = _zeros_to_missing(values, self.scale, missing, told)
+        found = zeros_to_missing(values, self.scale, missing, told)
         if notes is not None:
             notes.append(int((values == 0).sum()) if told else 0)
         return found
@@ -117,7 +117,7 @@ def prepare_by_blocks(
     now = "proportion" if recipe.summed else scale
     transform = config.get("transform", "none")
     first = values.read(0, 0)
-    _note_pseudocount(transform, now, first, recipe.pseudocount, notes)
+    note_pseudocount(transform, now, first, recipe.pseudocount, notes)
     if config.get("normalise", "none") == "median":
         recipe = replace(recipe, factor=_factor(recipe, notes))
     found = Filtered(*_filtered(recipe, sheet))
@@ -150,7 +150,7 @@ def _zero_notes(recipe: _Recipe) -> list[str]:
     notes: list[str] = []
     if sum(counts):
         missing = bool((recipe.config.get("zero") or {}).get("missing"))
-        _zeros_to_missing(np.zeros((1, 1)), recipe.scale, missing, notes)
+        zeros_to_missing(np.zeros((1, 1)), recipe.scale, missing, notes)
         notes = [f"{sum(counts)}{notes[0][1:]}"]
     return notes
 
@@ -163,8 +163,8 @@ def _sums(recipe: _Recipe, notes: list[str]) -> Values:
         some = np.where((raw < 0).any(axis=0, keepdims=True), -1.0, 1.0)
         total = np.add.reduce(np.concatenate([total[None], np.nan_to_num(raw, nan=0.0)]), axis=0)
         if (some < 0).any():
-            _total_sum(raw, recipe.labels_of(part), [])
-    _total_sum(total[None], recipe.labels, notes)
+            divided_by_sums(raw, recipe.labels_of(part), [])
+    divided_by_sums(total[None], recipe.labels, notes)
     return total
 
 
@@ -181,7 +181,7 @@ def _factor(recipe: _Recipe, notes: list[str]) -> Values:
             values[part] = recipe.transformed(part)[0][:, columns]
         found.append(normalise.medians(values, Labels(None, None if ids is None else ids[columns])))
     _, now, _ = recipe.transformed(slice(0, 0))
-    notes.append(_median_note(now))
+    notes.append(median_note(now))
     return normalise.median_factor(np.concatenate(found), now, recipe.role, recipe.labels)
 
 

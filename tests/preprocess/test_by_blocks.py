@@ -14,8 +14,8 @@ import yaml
 from mixflow import resources, slices
 from mixflow.errors import MixflowError
 from mixflow.harmonise import principal_components
-from mixflow.pipeline import by_blocks
 from mixflow.pipeline.paths import Paths
+from mixflow.preprocess import by_blocks
 from mixflow.preprocess.prepare import prepare
 from mixflow.slices import Sliced
 from mixflow.store import manifest, zarr_io
