@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from mixflow.pipeline import levels, proteins, record, sheets
-from mixflow.preprocess.by_blocks import can_be_by_blocks, prepare_by_blocks
-from mixflow.preprocess.prepare import Prepared, prepare
+from mixflow.preprocess.by_blocks import prepare_matrix
+from mixflow.preprocess.prepare import Prepared
 from mixflow.slices import Sliced
 from mixflow.store import frames, lazy, provenance, zarr_io
 from mixflow.store.names import encode
@@ -69,12 +68,8 @@ def with_library(samples: xr.Dataset, data: xr.Dataset) -> xr.Dataset:
 
 def prepared(study: Study, data: xr.Dataset, sheet: Sheet) -> Prepared:
     """Transform, normalisation and filters on the values of the group `data`."""
-    raw = lazy.of(data["raw"])
-    if can_be_by_blocks(study.raw["preprocess"]):
-        way = partial(prepare_by_blocks, raw)
-    else:
-        way = partial(prepare, np.asarray(raw))
-    return way(
+    return prepare_matrix(
+        lazy.of(data["raw"]),
         data.attrs["scale"],
         study.raw["preprocess"],
         is_sample=(sheet.role == "sample").to_numpy(),

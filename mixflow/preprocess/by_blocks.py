@@ -23,11 +23,12 @@ from mixflow.preprocess.prepare import (
     divided_by_sums,
     median_note,
     note_pseudocount,
+    prepare,
     zeros_to_missing,
 )
 from mixflow.preprocess.scales import Labels, Mask, Values
 from mixflow.preprocess.transforms import apply
-from mixflow.slices import BLOCK_BYTES, Sliced, blocks
+from mixflow.slices import BLOCK_BYTES, Matrix, Sliced, blocks
 
 COLUMN_BYTES = 2 * BLOCK_BYTES
 """Aim for the size of the values of all features in the samples whose medians are sought together."""
@@ -94,6 +95,16 @@ class _Recipe:
 def can_be_by_blocks(config: Mapping[str, Any]) -> bool:
     """Whether each feature goes its own way, but for sums and medians of samples."""
     return config.get("transform") != "clr" and not config.get("reference")
+
+
+def prepare_matrix(values: Matrix, scale: str, config: Mapping[str, Any], **facts: Any) -> Prepared:
+    """As `mixflow.preprocess.prepare.prepare`: by blocks where that can be, of values held or read by slices."""
+    if not can_be_by_blocks(config):
+        return prepare(np.asarray(values), scale, config, **facts)
+    if not isinstance(values, Sliced):
+        held = values
+        values = Sliced(held.shape, held.dtype, lambda start, stop: held[start:stop])
+    return prepare_by_blocks(values, scale, config, **facts)
 
 
 def prepare_by_blocks(

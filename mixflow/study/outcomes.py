@@ -8,12 +8,11 @@ import numpy as np
 
 from mixflow.errors import MixflowError, Problem
 from mixflow.study import families
-from mixflow.study import level as levels
 from mixflow.study.columns import terms_of
-from mixflow.study.join import join
 from mixflow.study.plan import fitted_frame
 from mixflow.study.sheet import Sheet
 from mixflow.study.study import ModelConfig, Study
+from mixflow.study.values import Met
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,27 +41,13 @@ class _Data:
     """The values as preprocess will make them: of kept features, by sample of the sheet."""
 
     def __init__(self, study: Study, read: Sheet, table: RawTable, scale: str, annotation: pd.DataFrame):
-        from mixflow.preprocess import level
         from mixflow.preprocess.prepare import prepare
 
-        joined, self.study, self.read = join(read, table.sample_ids, study), study, read
-        raw, ids = table.values[:, joined.positions], np.asarray(table.feature_ids, dtype=object)
-        taxa = levels.taxa(study, annotation)
-        if taxa is not None:
-            raw, ids = level.summed(raw, taxa.of, len(taxa.names)), np.array(taxa.names, dtype=object)
-        self.samples = list(joined.ids)
-        role = read.role.loc[self.samples]
-        ready = prepare(
-            raw,
-            scale,
-            study.raw["preprocess"],
-            is_sample=(role == "sample").to_numpy(),
-            is_reference=(role == "reference").to_numpy(),
-            sheet=read.frame.loc[self.samples],
-            features=list(ids),
-            samples=self.samples,
-        )
-        self.ids, self.raw, self.value = ids[ready.kept], raw[ready.kept], ready.value[ready.kept]
+        met = Met(study, read, table, annotation)
+        met.raw = raw = np.asarray(met.raw)
+        self.study, self.read, self.samples = study, read, met.samples
+        ready = met.prepared(scale, prepare)
+        self.ids, self.raw, self.value = met.ids[ready.kept], raw[ready.kept], ready.value[ready.kept]
 
     def of(self, model: ModelConfig) -> list[Problem]:
         """The problems of one model."""

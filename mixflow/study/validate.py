@@ -12,7 +12,7 @@ import pandas as pd
 
 from mixflow.errors import Problem
 from mixflow.store.manifest import is_store
-from mixflow.study import config, level, library, outcomes, sheet, shown, sweep_check
+from mixflow.study import config, level, library, outcomes, sheet, shown, sweep_check, values
 from mixflow.study.columns import terms_of
 from mixflow.study.config import ModelConfig, Study
 from mixflow.study.models import check_sheet, collect
@@ -56,8 +56,9 @@ def validate_read(study: Study | None, problems: list[Problem], data: bool = Fal
     read, unmet = library.check(study, read, table, study.data.scale or (table.scale if table else None))
     problems += [*unmet, *check_sheet(study, read, {problem.column for problem in wrong})]
     if table is not None and not problems:
-        described = level.described(table, annotation)
-        problems += outcomes.problems(study, read, table, study.data.scale or table.scale, described)
+        described, scale = level.described(table, annotation), study.data.scale or table.scale
+        problems += values.problems(study, read, table, scale, described)
+        problems += outcomes.problems(study, read, table, scale, described)
     if table is not None and _ids_are_sound(read):  # else each bad id would be told as unmatched too
         collect(problems, lambda: sheet.join(read, table.sample_ids, study))
     return _unique(problems)

@@ -288,6 +288,43 @@ def test_scale_that_nobody_says(files):
     assert (found.row, found.column) == (2, "data.scale") and "log2" in found.remedy
 
 
+@pytest.mark.parametrize(
+    ("transform", "zero", "column", "said"),
+    [
+        ("log2", "", "preprocess.transform", "log2 needs values above 0. Feature F1, sample S3."),
+        ("logit", "", "preprocess.transform", "logit needs values between 0 and 1"),
+        (
+            "logit",
+            "{pseudocount: 0.5}",
+            "preprocess.zero.pseudocount",
+            "The pseudocount must lie between 0 and",
+        ),
+        ("clr", "", "preprocess.transform", "clr needs values above 0"),
+    ],
+)
+def test_values_that_preprocess_would_refuse(files, transform, zero, column, said):
+    ids = [row[0] for row in files.rows[1:]]
+    rows = [f"{name},{0 if name == 'S3' else i / 20 + 0.1},0.4" for i, name in enumerate(ids)]
+    files.data.write_text("\n".join(["sample,F1,F2", *rows]) + "\n")
+    files.edit("scale: log2", "scale: proportion")
+    assert validate(files.config, data=True) == []
+    rule = f", zero: {zero}" if zero else ""
+    files.edit("batch:\n", f"preprocess: {{transform: {transform}{rule}}}\nbatch:\n")
+    assert validate(files.config) == [], "only the data tell"
+    found = only(files, data=True)
+    assert said in found.message and (found.file, found.column) == (str(files.config), column)
+    assert found.row == 11
+
+
+def test_a_sample_without_values_has_no_sum(files):
+    ids = [row[0] for row in files.rows[1:]]
+    rows = [f"{name},{0 if name == 'S3' else i + 1},0" for i, name in enumerate(ids)]
+    files.data.write_text("\n".join(["sample,F1,F2", *rows]) + "\n")
+    files.edit("scale: log2", "scale: count")
+    found = only(files.edit("batch:\n", "preprocess: {normalise: total_sum}\nbatch:\n"), data=True)
+    assert "S3" in found.message and found.column.startswith("preprocess.normalise")
+
+
 def test_data_that_cannot_be_read(files):
     files.data.write_text(files.data.read_text().replace("S3,13", "S3,#NAME?"))
     found = only(files, data=True)
