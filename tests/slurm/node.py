@@ -132,6 +132,7 @@ class Node:
                 time.sleep(0.5)
         for name in ("slurmd.pid", "slurmctld.pid", "munge/munged.pid"):
             _end(self.folder / name, signal.SIGTERM)
+        self.kill_jobs()  # of a node that was lost when the test ended
 
     def state(self) -> str:
         """State of the node as sinfo has it: idle, mixed, allocated, down ..."""
