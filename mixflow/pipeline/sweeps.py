@@ -327,13 +327,6 @@ def load(workflow: Workflow) -> Sweeps | None:
     if found is None:
         return None
     sweeps = Sweeps(found, workflow.paths, is_made=workflow.is_made)
-    own = [c for c in found.combinations if found.kind == "studies" and c.name == workflow.study.name]
-    if own:
-        value = own[0].values["study"]
-        remedy = "give the config, or this study, another name"
-        raise MixflowError(
-            Problem("a study is called as the config", **value.place, value=own[0].name, remedy=remedy)
-        )
     sweeps.write_plan()  # after every combination was read: a sweep that cannot run leaves nothing behind
     return sweeps
 
