@@ -67,10 +67,19 @@ def run(config: Path | None, cores: str, extra: Sequence[str], tell: Callable[[s
     elif code == 0 and before and not extra:
         tell(f"Nothing to do, all is up to date: {made.place} ({seconds})")
     elif code:
+        _refuse_beside_another(Path.cwd(), words)
         for sentence in unfinished.told(made.logs, logged):
             tell(sentence)
         tell(f"Stopped. What each step did stands in {paths.logs}; run again to go on from here.")
     return code
+
+
+def _refuse_beside_another(folder: Path, words: Sequence[str]) -> None:
+    """Where two runs began at once, Snakemake lets one go on: the other says so, and leaves it the note of `_call`."""
+    living = [pid for pid, is_job in _processes_in(folder) if not is_job]
+    if living and any((folder / LOCKS).glob("*")):
+        OWNER.write_text(json.dumps(_identity(living[0])), encoding="utf-8")
+        raise MixflowError(_locked(folder, words, f"by a run that is still going (process {living[0]})"))
 
 
 def _call(words: Sequence[str]) -> int:

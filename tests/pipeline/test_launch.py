@@ -67,6 +67,18 @@ def test_a_profile_that_ships_is_found_by_its_name_but_a_users_own_comes_first()
     assert launch.command(Path("c.yaml"), "2", ["--profile", "slurm"])[-2:] == ["--profile", "slurm"]
 
 
+def test_of_two_runs_begun_at_once_the_one_that_was_not_let_in_says_so(monkeypatch) -> None:
+    """And nothing of its own: the logs that have begun and not ended are those of the other."""
+    tiny.write(Path.cwd())
+    monkeypatch.setattr(launch, "command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
+    monkeypatch.setattr(launch, "_processes_in", lambda _: [(os.getpid(), False)])
+    monkeypatch.setattr(launch, "release_stale_lock", lambda *_: lock(None))
+    told: list[str] = []
+    with pytest.raises(MixflowError, match=rf"locked by a run that is still going \(process {os.getpid()}\)"):
+        launch.run(None, "1", [], told.append)
+    assert told == [] and json.loads(launch.OWNER.read_text())["pid"] == os.getpid()
+
+
 def test_what_single_commands_wrote_runs_again_until_a_report_is_made(monkeypatch) -> None:
     path, paths = tiny.write(Path.cwd()), Paths("tiny")
     by_command.note(paths, "check", "ingest")
