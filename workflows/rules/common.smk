@@ -7,7 +7,7 @@ from mixflow.pipeline import setup, sweeps, upstream
 
 
 def is_made(path):
-    """Whether a rule makes this file: one of a workflow that has this one as a module."""
+    """Whether this file is made by the workflow, for instance by one that has this workflow as a module."""
     return any(rule.is_producer(path) for rule in workflow.rules)
 
 
