@@ -46,7 +46,7 @@ test: env ## run the tests but the grid (PYTEST_ARGS="-k name" for some)
 # Each model is compiled for one small fit: optimising its code would cost more than it saves.
 grid: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
 grid: env ## run what compiles a model for one comparison, mostly beside R
-	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder tests -m grid $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder --timeout 900 tests -m grid $(PYTEST_ARGS)
 
 faults: export MIXFLOW_FAULTS_TABLE ?= docs
 faults: env ## inject faults into a running study and write docs/faults.md (root for full disks and Slurm; 25 minutes)
