@@ -81,7 +81,8 @@ def shards(config: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
         for name in ("results/*/work/models", "results/*/work/shards", "logs/*/fit", "benchmarks/*/fit"):
             for old in folder.glob(name):
                 shutil.rmtree(old)
-        told = run(folder, config["cores"], "--until", "gather")
+        # Snakemake does not make again what only made files need: fits are asked for by name.
+        told = run(folder, config["cores"], "--until", "gather", "--forcerun", "fit")
         told["jobs"] = [job for job in told["jobs"] if job["rule"] in ("fit", "gather")]
         n = sum(job["rule"] == "fit" for job in told["jobs"])
         found.append(told | {"shards": n, "chosen": count == "auto"})
